@@ -1,0 +1,105 @@
+/**
+ * Runs test files written for tap, each a process of its own, and ends with `N passed, N failed, N skipped`.
+ *
+ *     npm test                                  all of them
+ *     npm test -- test/pki/csr.ts test/flows    these files and folders
+ *     npm test -- --verbose --jobs 1 test/pki   all that they print, one after the other
+ *
+ * Tap's own runner loads a recorder into every process that a test starts, servers and their signals included, and
+ * keeps its state in one folder, so that two runs at once break each other. Here a test runs as `node test/x.ts` does.
+ */
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { requireNode } from './require-node.ts'
+import { endAll, type Run, runFile } from './test/run-file.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const secondsOfRun = Number(process.env['TEST_LIMIT_SECONDS'] ?? 1200)
+/** What waits for sockets, timers or tools is started first, so that it does not end last. */
+const slowFirst = ['test/package.ts', 'test/outside/', 'test/flows/', 'test/server/', 'test/cli/']
+
+requireNode()
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { verbose: { type: 'boolean', default: false }, jobs: { type: 'string' } },
+})
+const jobs = Math.max(1, Number(values.jobs ?? Math.min(availableParallelism() + 1, 4)))
+
+const isTest = (path: string) => !path.startsWith('test/support/') && !/(^|\/)(fixtures|transcripts)\//.test(path)
+
+const filesOf = (argument: string): string[] => {
+  const path = relative(root, resolve(argument))
+  const found = statSync(resolve(root, path), { throwIfNoEntry: false })
+  if (found === undefined) throw new Error(`no such test: ${argument}`)
+  return found.isDirectory() ? globSync(`${path}/**/*.ts`, { cwd: root }).filter(isTest).sort() : [path]
+}
+
+const rank = (file: string) => {
+  const place = slowFirst.findIndex((prefix) => file.startsWith(prefix))
+  return place < 0 ? slowFirst.length : place
+}
+
+// A world of its own: a test sees nothing of the developer's plane or cloud and leaves nothing in the temporary folder.
+const scratch = mkdtempSync(join(tmpdir(), 'airunner-test-'))
+const env = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(AIRUNNER|AWS|TAP)_|^NODE_OPTIONS$/.test(name)),
+  ),
+  TMPDIR: scratch,
+  NO_COLOR: '1',
+  TAP_TIMEOUT: '120',
+}
+
+const sums = { passed: 0, failed: 0, skipped: 0 }
+const finish = () => {
+  endAll()
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 3 })
+  console.log(`\n${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped`)
+}
+const giveUp = (why: string) => {
+  console.log(`\nstopped: ${why}`)
+  sums.failed += 1
+  finish()
+  process.exit(1)
+}
+
+const report = (file: string, run: Run) => {
+  const failed = Math.max(run.failed, run.faults.length > 0 ? 1 : 0)
+  sums.passed += run.passed
+  sums.failed += failed
+  sums.skipped += run.skipped
+  const counts = [
+    `${run.passed} passed`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(run.skipped > 0 ? [`${run.skipped} skipped`] : []),
+  ]
+  console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${counts.join(', ')}  ${run.seconds.toFixed(1)} s`)
+  for (const line of run.faults) console.log(`     ${line}`)
+  for (const line of run.skips) console.log(`     skipped: ${line}`)
+  if (failed > 0 || values.verbose) console.log(run.output.trimEnd().replace(/^/gm, '  | '))
+}
+
+// A reader that has gone (`npm test | head`) is no reason to leave things running.
+process.stdout.on('error', () => {})
+// npm ends on a signal without passing it on.
+const startedBy = process.ppid
+setInterval(() => process.ppid === startedBy || giveUp('who started this has ended'), 500).unref()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => giveUp(signal))
+setTimeout(() => giveUp(`the run took more than ${secondsOfRun} s`), secondsOfRun * 1000).unref()
+try {
+  const wanted = positionals.length > 0 ? positionals : [join(root, 'test')]
+  const files = [...new Set(wanted.flatMap(filesOf))].sort((a, b) => rank(a) - rank(b))
+  const worker = async () => {
+    for (let file = files.shift(); file !== undefined; file = files.shift())
+      report(file, await runFile(file, { cwd: root, env }))
+  }
+  await Promise.all(Array.from({ length: jobs }, worker))
+  if (sums.passed + sums.failed === 0) throw new Error('no test ran')
+} catch (error) {
+  console.log(error instanceof Error ? error.message : error)
+  sums.failed += 1
+}
+finish()
+process.exitCode = sums.failed > 0 ? 1 : 0
