@@ -1,0 +1,129 @@
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { type Clock, day } from '../core/time.ts'
+import { createIssuer, createRoot } from '../pki/ca.ts'
+import { type Issuer, readIssuers } from '../pki/issuer.ts'
+import { privateKeyPem } from '../pki/keys.ts'
+import { makeLocalSigner } from '../pki/local-signer.ts'
+import { readTrustBundle, verifyIssuer } from '../pki/trust.ts'
+import type { BootstrapFiles } from './bootstrap.ts'
+import { BootstrapProblem, findOrMakeKey, type Outcome, readKey } from './bootstrap-keys.ts'
+import { createFile, readIfThere, replaceFile } from './private-files.ts'
+
+export interface Authorities {
+  rootPem: string
+  /** Of client certificates, with its key. */
+  issuer: Issuer
+  /** Of server certificates, with its key. */
+  serverIssuer: Issuer
+  outcome: Outcome
+}
+
+export interface AuthoritiesDeps {
+  files: BootstrapFiles
+  hostname: string
+  clock: Clock
+}
+
+/** An issuer with less than this left is certified again, with the same key. Milliseconds. */
+const issuerMargin = 100 * day
+
+interface Root {
+  certificate: X509Certificate
+  pem: string
+  /** Absent where the administrator keeps it elsewhere. */
+  key: KeyObject | undefined
+  made: boolean
+}
+
+/** An authority's name fits 64 characters, whatever the hostname. */
+const named = (role: string, hostname: string): string => `${role} ${hostname}`.slice(0, 64).trim()
+
+const findOrMakeRoot = async ({ files, hostname, clock }: AuthoritiesDeps): Promise<Root> => {
+  const found = await readIfThere(files.caCert)
+  if (found === undefined) {
+    const key = await findOrMakeKey(files.caKey)
+    const made = await createRoot({
+      signer: makeLocalSigner(key),
+      common_name: named('airunner root', hostname),
+      now: clock(),
+    })
+    await createFile(files.caCert, made.pem)
+    return { certificate: new X509Certificate(made.der), pem: made.pem, key, made: true }
+  }
+  const key = await readKey(files.caKey)
+  const roots = rootsOf(found, files, clock())
+  const certificate = key === undefined ? roots[0] : roots.find((root) => root.checkPrivateKey(key))
+  if (certificate === undefined)
+    throw new BootstrapProblem(
+      `${files.caKey} belongs to no root in ${files.caCert}: restore the one of them that is wrong`,
+    )
+  return { certificate, pem: found, key, made: false }
+}
+
+const rootsOf = (pem: string, files: BootstrapFiles, now: number): X509Certificate[] => {
+  try {
+    return readTrustBundle(pem, now).roots
+  } catch (cause) {
+    throw new BootstrapProblem(`${files.caCert}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+const findOrMakeIssuer = async (
+  { files, hostname, clock }: AuthoritiesDeps,
+  root: Root,
+  usage: 'client' | 'server',
+): Promise<{ issuer: Issuer; outcome: Outcome }> => {
+  const now = clock()
+  const [certificateFile, keyFile] =
+    usage === 'client' ? [files.issuerCert, files.issuerKey] : [files.serverIssuerCert, files.serverIssuerKey]
+  const pem = await readIfThere(certificateFile)
+  if (pem !== undefined && (await readIfThere(keyFile)) === undefined)
+    throw new BootstrapProblem(`${keyFile} is missing: restore it, or remove ${certificateFile} to make a new issuer`)
+  const key = await findOrMakeKey(keyFile)
+  const read = (text: string): Issuer => {
+    try {
+      const issuer = readIssuers(text, privateKeyPem(key)).find(({ signer }) => signer !== undefined)
+      if (issuer !== undefined) return issuer
+    } catch (cause) {
+      throw new BootstrapProblem(`${certificateFile}: ${(cause as Error).message}`, { cause })
+    }
+    throw new BootstrapProblem(
+      `${certificateFile} does not belong to ${keyFile}: restore the one of them that is wrong`,
+    )
+  }
+  const found = pem === undefined ? undefined : read(pem)
+  if (found !== undefined) {
+    const bundle = readTrustBundle(root.pem, now)
+    const nearEnd = found.not_after - now < issuerMargin && found.not_after < root.certificate.validToDate.getTime()
+    if (!nearEnd) {
+      const problem = verifyIssuer(found.certificate, bundle, now, usage)
+      if (problem !== undefined) throw new BootstrapProblem(`${certificateFile}: ${problem}`)
+      return { issuer: found, outcome: 'found' }
+    }
+  }
+  if (root.key === undefined)
+    throw new BootstrapProblem(`${files.caKey} is needed to make ${certificateFile}: put it there for this run`)
+  const made = await createIssuer({
+    root: { certificate: root.certificate, signer: makeLocalSigner(root.key) },
+    publicKey: createPublicKey(key),
+    common_name: named(usage === 'client' ? 'airunner issuer' : 'airunner server issuer', hostname),
+    usage,
+    now,
+  })
+  await replaceFile(certificateFile, made.pem)
+  return { issuer: read(made.pem), outcome: found === undefined ? 'made' : 'renewed' }
+}
+
+/** Makes or finds the root and both issuers. Throws BootstrapProblem rather than replace what does not fit. */
+export const findOrMakeAuthorities = async (deps: AuthoritiesDeps): Promise<Authorities> => {
+  const root = await findOrMakeRoot(deps)
+  const clients = await findOrMakeIssuer(deps, root, 'client')
+  const servers = await findOrMakeIssuer(deps, root, 'server')
+  const outcomes = [root.made ? 'made' : 'found', clients.outcome, servers.outcome] as const
+  return {
+    rootPem: root.pem,
+    issuer: clients.issuer,
+    serverIssuer: servers.issuer,
+    outcome: outcomes.find((outcome) => outcome !== 'found') ?? 'found',
+  }
+}

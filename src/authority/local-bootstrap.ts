@@ -1,0 +1,112 @@
+import type { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { sha256Hex } from '../core/bytes.ts'
+import { statusOf } from '../core/certificate.ts'
+import { day, systemClock } from '../core/time.ts'
+import { makeIssueClientCertificate } from '../pki/certificate.ts'
+import { readIssuers } from '../pki/issuer.ts'
+import { spkiOf } from '../pki/keys.ts'
+import type { ClientProfile } from '../pki/profile.ts'
+import { readCertificateChain, readTrustBundle } from '../pki/trust.ts'
+import { openStore, type StoreOptions } from '../store/client.ts'
+import { openRegistry, type Registry } from '../store/registry.ts'
+import { createTables, type Tables } from '../store/schema.ts'
+import { type BootstrapFiles, type BootstrapStep, makeBootstrap } from './bootstrap.ts'
+import { makeCreatePrincipal } from './create-principal.ts'
+import { makeIssue } from './issue.ts'
+import type { ActiveIssuer, IssuingDeps } from './issuing.ts'
+import { makeRegisterAdmin } from './register-admin.ts'
+
+export interface LocalBootstrap {
+  output_dir: string
+  hostname: string
+  admin_id: string
+  tables: Tables
+  /** Arc of the two private extensions, dotted. */
+  oid_arc: string
+  /** Of an emulator, whose tables are made if need be; otherwise the tables must be there. */
+  endpoint?: string
+  onStep(step: BootstrapStep): void
+}
+
+/** Without them the SDK would go and look for a cloud; an emulator does not look at them. */
+const emulatorCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
+const emulatorRegion = 'us-east-1'
+
+const storeOptions = (tables: Tables, endpoint: string | undefined): StoreOptions => {
+  if (endpoint === undefined) return { tables }
+  const { AWS_ACCESS_KEY_ID: id, AWS_PROFILE: profile, AWS_REGION: region } = process.env
+  return {
+    tables,
+    endpoint,
+    ...(region ? {} : { region: emulatorRegion }),
+    ...(id || profile ? {} : { credentials: emulatorCredentials }),
+  }
+}
+
+/** The issuer of the files, for as long as the first certificate takes. */
+const issuingOf = async (files: BootstrapFiles, profile: ClientProfile): Promise<IssuingDeps> => {
+  const [rootPem, certPem, keyPem, serverIssuerPem] = await Promise.all(
+    [files.caCert, files.issuerCert, files.issuerKey, files.serverIssuerCert].map((path) => readFile(path, 'utf8')),
+  )
+  const bundle = readTrustBundle(rootPem as string, systemClock())
+  const issuer = readIssuers(certPem as string, keyPem as string).find(({ signer }) => signer !== undefined)
+  const active: ActiveIssuer | undefined = issuer && {
+    issuer,
+    profile,
+    sign: makeIssueClientCertificate({ issuer, profile }),
+  }
+  const authorities = [...bundle.roots, ...readCertificateChain((certPem as string) + (serverIssuerPem as string))]
+  const keys = new Set(authorities.map(({ publicKey }) => sha256Hex(spkiOf(publicKey))))
+  return {
+    activeIssuer: () => active,
+    trustBundlePem: () => bundle.pem,
+    isAuthorityKey: (spkiSha256) => keys.has(spkiSha256),
+    maxValidity: 90 * day,
+    clock: systemClock,
+  }
+}
+
+/** Whether the registry would let this certificate in. */
+const acceptsOf =
+  (registry: Registry) =>
+  async (certificate: X509Certificate): Promise<boolean> => {
+    const row = await registry.certificates.get(certificate.serialNumber.toLowerCase().padStart(32, '0'))
+    if (row === undefined || row.fingerprint !== sha256Hex(certificate.raw)) return false
+    if (statusOf(row, systemClock()) !== 'active') return false
+    return (await registry.principals.get(row.principal_id))?.status === 'active'
+  }
+
+/** `airunner bootstrap --local`: what a plane starts from, in a directory and in the tables of a store that is there. */
+export const runLocalBootstrap = async (wish: LocalBootstrap): Promise<BootstrapFiles> => {
+  const { hostname, tables, endpoint } = wish
+  const store = openStore(storeOptions(tables, endpoint))
+  try {
+    if (endpoint !== undefined) await createTables(store.documents, tables)
+    const registry = openRegistry({
+      store,
+      clock: systemClock,
+      random: Math.random,
+      callerIsThere: () => true,
+      holdBack: () => () => {},
+      onCommitted: () => {},
+    })
+    const profile: ClientProfile = { hostname, oid_arc: wish.oid_arc }
+    return await makeBootstrap({
+      directory: wish.output_dir,
+      hostname,
+      ...(hostname === 'localhost' ? { extra_names: { dns: [], ip: ['127.0.0.1'] } } : {}),
+      admin_id: wish.admin_id,
+      clock: systemClock,
+      report: wish.onStep,
+      registerAdmin: async (request, files) => {
+        const createPrincipal = makeCreatePrincipal({ registry, clock: systemClock })
+        const issue = makeIssue({ ...(await issuingOf(files, profile)), registry })
+        return makeRegisterAdmin({ registry, createPrincipal, issue })(request)
+      },
+      accepts: acceptsOf(registry),
+    })()
+  } finally {
+    store.close()
+  }
+}

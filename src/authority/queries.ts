@@ -1,0 +1,91 @@
+import { ControlError } from '../core/errors.ts'
+import { day, toRfc3339 } from '../core/time.ts'
+import type { EventRecord } from '../store/audit.ts'
+import type { Page } from '../store/pages.ts'
+import type { Registry } from '../store/registry.ts'
+import type { AuditEvent, AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'
+import {
+  type Certificate,
+  type CertificatePage,
+  type ListCertificates,
+  renderCertificate,
+} from '../wire/certificates.ts'
+import { type ListPrincipals, type Principal, type PrincipalPage, renderPrincipal } from '../wire/principals.ts'
+
+export interface QueryDeps {
+  registry: Pick<Registry, 'principals' | 'certificates' | 'audit'>
+  clock: () => number
+  /** Latest expiry that any certificate can have, Unix milliseconds. */
+  horizon: () => number
+}
+
+const defaultLimit = 50
+
+const renderPage = <T, W>(page: Page<T>, render: (row: T) => W): { items: W[]; next_page_token?: string } => ({
+  items: page.items.map(render),
+  ...(page.next_page_token === undefined ? {} : { next_page_token: page.next_page_token }),
+})
+
+const renderEvent = ({ at, before, after, ...event }: EventRecord): AuditEvent => ({
+  event_id: event.event_id,
+  at: toRfc3339(at),
+  actor: event.actor,
+  action: event.action,
+  target: event.target,
+  outcome: event.outcome,
+  ...(event.code === undefined ? {} : { code: event.code }),
+  request_id: event.request_id,
+  remote_address: event.remote_address,
+  ...(before === undefined ? {} : { before }),
+  ...(after === undefined ? {} : { after }),
+})
+
+/** The reading half of the plane: lists and single records, as the wire shows them. */
+export const makeQueries = ({ registry, clock, horizon }: QueryDeps) => ({
+  listPrincipals: async ({ limit = defaultLimit, ...query }: ListPrincipals): Promise<PrincipalPage> =>
+    renderPage(await registry.principals.list({ ...query, limit }), (row) => renderPrincipal(row, clock())),
+
+  getPrincipal: async (principalId: string): Promise<Principal> => {
+    const principal = await registry.principals.get(principalId)
+    if (principal === undefined) throw new ControlError('not_found', 'there is no principal of this id')
+    return renderPrincipal(principal, clock())
+  },
+
+  listCertificates: async ({
+    limit = defaultLimit,
+    expires_before,
+    ...query
+  }: ListCertificates): Promise<CertificatePage> => {
+    const now = clock()
+    const page = await registry.certificates.list({
+      ...query,
+      ...(expires_before === undefined ? {} : { expires_before: Date.parse(expires_before) }),
+      limit,
+      now,
+      horizon: horizon(),
+    })
+    return renderPage(page, (row) => renderCertificate(row, now))
+  },
+
+  getCertificate: async (serialNumber: string): Promise<Certificate> => {
+    const certificate = await registry.certificates.get(serialNumber)
+    if (certificate === undefined) throw new ControlError('not_found', 'there is no certificate of this serial number')
+    return renderCertificate(certificate, clock())
+  },
+
+  listAuditEvents: async ({
+    limit = defaultLimit,
+    since,
+    until,
+    ...query
+  }: ListAuditEvents): Promise<AuditEventPage> => {
+    const page = await registry.audit.list({
+      ...query,
+      since: since === undefined ? clock() - day : Date.parse(since),
+      since_by_default: since === undefined,
+      ...(until === undefined ? {} : { until: Date.parse(until) }),
+      limit,
+    })
+    return renderPage(page, renderEvent)
+  },
+})
