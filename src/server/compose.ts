@@ -1,0 +1,239 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { makeAdmit } from '../auth/admission.ts'
+import { makeDecisions } from '../auth/decisions.ts'
+import { makeDenialAudit } from '../auth/denial-audit.ts'
+import { makeRecheck } from '../auth/recheck.ts'
+import { makeActivatePrincipal } from '../authority/activate-principal.ts'
+import { makeCreatePrincipal } from '../authority/create-principal.ts'
+import { makeDeletePrincipal } from '../authority/delete-principal.ts'
+import { makeRecordFirstUse } from '../authority/first-use.ts'
+import { makeIssue } from '../authority/issue.ts'
+import type { IssuingDeps } from '../authority/issuing.ts'
+import { makeGetRevocation, makeRevocationWorker, makeStartRevocation } from '../authority/mass-revocation.ts'
+import { makeQueries } from '../authority/queries.ts'
+import { makeRegisterAdmin } from '../authority/register-admin.ts'
+import { makeRenew } from '../authority/renew.ts'
+import { makeRevoke } from '../authority/revoke.ts'
+import { makeSuspendPrincipal } from '../authority/suspend-principal.ts'
+import { makeUpdatePrincipal } from '../authority/update-principal.ts'
+import { day, minute, second } from '../core/time.ts'
+import { makeAdmissionRows } from '../store/admission-rows.ts'
+import { openStore, type StoreOptions } from '../store/client.ts'
+import { withDeadline } from '../store/deadline.ts'
+import { feedGap, largestSkew, makeFeedReader } from '../store/feed.ts'
+import { openRegistry } from '../store/registry.ts'
+import { announce } from './announce.ts'
+import { makeAuthorities } from './authorities.ts'
+import type { Config } from './config.ts'
+import type { Connections } from './connections.ts'
+import { makeEffects } from './effects.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Plane, Verbs } from './plane.ts'
+import { currentSocket } from './plugins/current-socket.ts'
+import type { Secrets } from './secrets.ts'
+
+export interface PlaneDeps {
+  config: Pick<
+    Config,
+    'tables' | 'hostname' | 'oidArc' | 'publicUrl' | 'maxValidity' | 'supersedeGrace' | 'feedInterval'
+  >
+  secrets: () => Secrets
+  log: Log
+  metrics: Metrics
+  connections: Connections
+  clock: () => number
+  /** Where the store is, when not where the standard AWS variables say. */
+  store?: Pick<StoreOptions, 'endpoint' | 'region' | 'credentials'>
+}
+
+/** How often a server looks for mass revocations that another one left behind. Milliseconds. */
+const lookForRevocationsEvery = 5 * second
+const sweepDenialsEvery = 15 * second
+
+/** Puts one process's plane together: the one place where adapters are chosen. */
+export const makePlane = (deps: PlaneDeps): Plane => {
+  const { config, log, metrics, connections, clock } = deps
+  const store = openStore({ tables: config.tables, observe: metrics.storeAnswered, ...deps.store })
+  const authorities = makeAuthorities(deps.secrets, {
+    hostname: config.hostname,
+    oid_arc: config.oidArc,
+    ...(config.publicUrl === undefined ? {} : { public_url: config.publicUrl }),
+  })
+  const decisions = makeDecisions()
+  // Background work must not inherit the deadline, nor the socket, of the request that set it off.
+  const outsideOfRequests = AsyncLocalStorage.snapshot()
+  const applyEffects = makeEffects({
+    decisions,
+    connections,
+    clock,
+    supersedeGrace: config.supersedeGrace,
+    onRevocationStarted: () => outsideOfRequests(() => void runRevocations()),
+  })
+  const registry = openRegistry({
+    store,
+    clock,
+    random: Math.random,
+    callerIsThere: () => currentSocket()?.destroyed !== true,
+    holdBack: (record) => feed.holdBack(record.id),
+    onCommitted: (record) => {
+      feed.noteOwn(record.id)
+      applyEffects(record)
+    },
+  })
+
+  let degraded = false
+  const storeFailed = (error: unknown): void => {
+    if (!degraded) log.warn({ event: 'store_degraded', reason: (error as Error).message })
+    degraded = true
+  }
+  const feed = makeFeedReader({
+    store,
+    clock,
+    interval: config.feedInterval,
+    onRecord: applyEffects,
+    onGap: decisions.dropAll,
+    onFailure: storeFailed,
+    onSuccess: () => {
+      if (degraded) log.info({ event: 'store_recovered' })
+      degraded = false
+    },
+  })
+
+  const rules = () => ({ supersede_grace: config.supersedeGrace })
+  const rows = makeAdmissionRows(store)
+  const denials = makeDenialAudit({
+    record: (event, source) => withDeadline(5 * second, () => registry.audit.record(event, source, clock())),
+    clock,
+    onFailure: (error) => log.debug({ event: 'denial_not_audited', reason: (error as Error).message }),
+  })
+  const admit = makeAdmit({
+    rules,
+    decisions,
+    readRows: rows.read,
+    clock,
+    recordFirstUse: makeRecordFirstUse({ registry, clock }),
+    onDenied: denials.denied,
+  })
+  const recheck = makeRecheck({
+    rules,
+    decisions,
+    held: connections.entries,
+    readMany: (wanted) => withDeadline(5 * second, () => rows.readMany(wanted)),
+    clock,
+    onLost: ({ serial_number }, code) => {
+      if (code === 'certificate_superseded') connections.finish(serial_number)
+      else connections.cut({ serial_number }, code)
+    },
+    onSilence: () => {
+      for (const [socket] of connections.streams()) socket.destroy()
+    },
+    onFailure: storeFailed,
+  })
+
+  const horizon = () => Math.max(authorities().horizon, clock() + config.maxValidity) + day
+  const issuing: IssuingDeps = {
+    activeIssuer: () => authorities().active,
+    trustBundlePem: () => authorities().trustBundle.roots_pem,
+    isAuthorityKey: (spkiSha256) => authorities().keys.has(spkiSha256),
+    maxValidity: config.maxValidity,
+    clock,
+    observeIssue: metrics.issueTook,
+  }
+  const changing = { registry, clock }
+  const issue = makeIssue({ ...issuing, registry })
+  const createPrincipal = makeCreatePrincipal(changing)
+  const massRevocation = { registry, clock, horizon }
+  const verbs: Verbs = announce(
+    {
+      ...makeQueries({ registry, clock, horizon }),
+      createPrincipal,
+      updatePrincipal: makeUpdatePrincipal(changing),
+      suspendPrincipal: makeSuspendPrincipal(changing),
+      activatePrincipal: makeActivatePrincipal(changing),
+      deletePrincipal: makeDeletePrincipal(changing),
+      issueCertificate: issue,
+      renewCertificate: makeRenew({ ...issuing, registry }),
+      revokeCertificate: makeRevoke(changing),
+      startRevocation: makeStartRevocation(massRevocation),
+      getRevocation: makeGetRevocation(massRevocation),
+    },
+    { log, metrics, dropDecisions: decisions.dropPrincipal },
+  )
+
+  const worker = makeRevocationWorker(massRevocation)
+  let revoking: Promise<void> | undefined
+  let again = false
+  let stopped = true
+  const runRevocations = async (): Promise<void> => {
+    again = true
+    revoking ??= (async () => {
+      while (again && !stopped) {
+        again = false
+        await worker
+          .run()
+          .catch((error) => log.debug({ event: 'revocation_interrupted', reason: (error as Error).message }))
+      }
+      revoking = undefined
+    })()
+    await revoking
+  }
+
+  const checks = (): Record<string, boolean> => {
+    const now = clock()
+    const secrets = deps.secrets()
+    const { active, rootsEnd, issuersEnd } = authorities()
+    const ends = [rootsEnd, issuersEnd, secrets.server?.not_after ?? Number.POSITIVE_INFINITY]
+    return {
+      store: !degraded && feed.lastSuccessAt() > 0,
+      feed: now - feed.lastSuccessAt() <= feedGap,
+      clock: store.clockSkew() <= largestSkew,
+      // Without any issuer a server is meant to verify only; with one whose key is missing or that ends, it is not well.
+      issuer: secrets.issuers.length === 0 || (active !== undefined && active.issuer.not_after > now + 5 * minute),
+      certificates: ends.every((end) => end > now),
+    }
+  }
+
+  metrics.watch({
+    feedAge: () => (feed.lastSuccessAt() === 0 ? 0 : Math.max(0, clock() - feed.lastSuccessAt()) / second),
+  })
+
+  const timers: NodeJS.Timeout[] = []
+  return {
+    verbs,
+    present: (certificate) => authorities().present(certificate),
+    admit,
+    answers: registry.answers,
+    registerAdmin: makeRegisterAdmin({ registry, createPrincipal, issue }),
+    trustBundle: () => authorities().trustBundle,
+    issuerCertificates: () => authorities().certificates,
+    trustChanged: () => {
+      decisions.dropAll()
+      const known = authorities().certificates
+      for (const { presented } of connections.entries())
+        if (!known.has(presented.issuer_id))
+          connections.cut({ issuer_id: presented.issuer_id }, 'certificate_untrusted')
+    },
+    failingChecks: () =>
+      Object.entries(checks())
+        .filter(([, good]) => !good)
+        .map(([name]) => name),
+    start: async () => {
+      stopped = false
+      await feed.start()
+      recheck.start()
+      timers.push(
+        setInterval(() => void runRevocations(), lookForRevocationsEvery),
+        setInterval(denials.sweep, sweepDenialsEvery),
+      )
+    },
+    stop: async () => {
+      stopped = true
+      feed.stop()
+      recheck.stop()
+      for (const timer of timers) clearInterval(timer)
+      await revoking
+      store.close()
+    },
+  }
+}

@@ -1,0 +1,117 @@
+import type { Tables } from '../store/schema.ts'
+import { type OptionName, type OptionValues, options, type Variable, variables } from './options.ts'
+import { mismatch, type Problem, quoted } from './problems.ts'
+import { addressText } from './values.ts'
+
+export type Environment = Record<string, string | undefined>
+
+/** What the server is told to do, validated; nothing in it is secret. Durations in milliseconds. */
+export interface Config extends OptionValues {
+  tables: Tables
+  /** Each option as text, and where it came from: what `--check-config` prints. */
+  effective: Record<string, { value: string; source: 'flag' | 'environment' | 'default' }>
+}
+
+/** Empty says as much as unset: deployments often pass on variables that nobody filled. */
+export const textOf = (env: Environment, name: string): string | undefined => (env[name] === '' ? undefined : env[name])
+
+const tableName = /^[a-zA-Z0-9_.-]{3,255}$/
+const tableExpected = 'the name of a DynamoDB table, 3 to 255 characters of a-z A-Z 0-9 _ . -'
+
+const readTables = (env: Environment, problems: Problem[]): Tables => {
+  const read = ({ env: name }: Variable): string => {
+    const text = textOf(env, name)
+    if (text === undefined) problems.push(mismatch(name, 'nothing', tableExpected))
+    else if (!tableName.test(text)) problems.push(mismatch(name, quoted(text), tableExpected))
+    return text ?? ''
+  }
+  const tables = {
+    principals: read(variables.principalTable),
+    certificates: read(variables.certTable),
+    control: read(variables.controlTable),
+  }
+  const given = Object.values(tables).filter((name) => name !== '')
+  if (new Set(given).size < given.length) {
+    const names = [variables.principalTable, variables.certTable, variables.controlTable].map(
+      (variable) => variable.env,
+    )
+    problems.push(mismatch(names.join(', '), 'the same table twice', 'three different tables'))
+  }
+  return tables
+}
+
+const refuseSharedPorts = (values: Partial<OptionValues>, problems: Problem[]) => {
+  const seen = new Map<string, string>()
+  for (const name of ['mtlsListen', 'enrollListen', 'healthListen', 'pkiListen', 'metricsListen'] as const) {
+    const address = values[name]
+    if (address === undefined || address.port === 0) continue
+    const text = addressText(address)
+    const other = seen.get(text)
+    if (other === undefined) seen.set(text, options[name].flag)
+    else problems.push(mismatch(`--${options[name].flag}`, `${text}, as for --${other}`, 'an address of its own'))
+  }
+}
+
+const refuseWhatComesLater = (env: Environment, problems: Problem[]) => {
+  for (const { env: name, later } of Object.values(variables) as Variable[]) {
+    const text = textOf(env, name)
+    if (later === undefined || text === undefined) continue
+    problems.push(mismatch(name, quoted(text), `it unset: not available in this build yet: ${later}`))
+  }
+}
+
+const isSet = (env: Environment, { env: name }: Variable): boolean =>
+  textOf(env, name) !== undefined || textOf(env, `${name}_FILE`) !== undefined
+
+/** A key is in memory or in a key service; which of two would sign is nobody's guess. */
+const refuseTwoKeys = (env: Environment, problems: Problem[]) => {
+  const pairs: [Variable, Variable][] = [
+    [variables.issuerKey, variables.issuerKmsKeyId],
+    [variables.serverIssuerKey, variables.serverIssuerKmsKeyId],
+  ]
+  for (const [pem, kms] of pairs) {
+    if (isSet(env, pem) && isSet(env, kms)) problems.push(mismatch(`${pem.env}, ${kms.env}`, 'both', 'one of them'))
+  }
+}
+
+/**
+ * Reads the configuration: flag, then environment, then default. Every fault is reported, in the order of the table;
+ * `config` is complete only when there is none.
+ */
+export const readConfig = (
+  flags: Partial<Record<OptionName, string>>,
+  env: Environment,
+  mode: 'serve' | 'dev',
+): { config: Config; problems: Problem[] } => {
+  const problems: Problem[] = []
+  const values: Record<string, unknown> = {}
+  const effective: Config['effective'] = {}
+  for (const [name, option] of Object.entries(options) as [OptionName, (typeof options)[OptionName]][]) {
+    const { flag, env: variable, kind } = option
+    const development = 'developmentDefault' in option ? option.developmentDefault : undefined
+    const preset = (mode === 'dev' ? development : undefined) ?? ('default' in option ? option.default : undefined)
+    const only = 'developmentOnly' in option
+    if (only && mode !== 'dev') {
+      if (flags[name] !== undefined) problems.push(mismatch(`--${flag}`, 'it given', 'it with the command dev alone'))
+      continue
+    }
+    const source = flags[name] !== undefined ? 'flag' : textOf(env, variable) !== undefined ? 'environment' : 'default'
+    const text = flags[name] ?? textOf(env, variable) ?? preset
+    if (text === undefined) {
+      problems.push(mismatch(`--${flag} (${variable})`, 'nothing', kind.expected))
+      continue
+    }
+    const read = kind.read(text)
+    if (read === undefined) {
+      problems.push(mismatch(source === 'flag' ? `--${flag}` : variable, quoted(text), kind.expected))
+      continue
+    }
+    values[name] = read.value
+    effective[flag.replaceAll('-', '_')] = { value: text, source }
+  }
+  refuseSharedPorts(values as Partial<OptionValues>, problems)
+  const tables = readTables(env, problems)
+  refuseTwoKeys(env, problems)
+  refuseWhatComesLater(env, problems)
+  return { config: { ...(values as OptionValues), tables, effective }, problems }
+}

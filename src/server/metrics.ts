@@ -1,0 +1,142 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
+
+/** Why a connection ended before HTTP was spoken on it. A closed list, so that nobody outside can make a label. */
+export type HandshakeFailure =
+  | 'client_closed'
+  | 'limit'
+  | 'no_certificate'
+  | 'protocol'
+  | 'proxy_header'
+  | 'session_reused'
+  | 'timeout'
+  | 'unknown_issuer'
+
+export type CertificateOwner = 'server' | 'issuer' | 'root'
+
+/** Figures that are read when somebody asks; each may be absent. */
+export interface Gauges {
+  /** Open connections by principal type. */
+  connections(): Record<string, number>
+  /** Seconds since the feed was last read to its end. */
+  feedAge(): number
+  /** Seconds until the first certificate of a kind expires; negative afterwards. */
+  certificateExpiry(): Partial<Record<CertificateOwner, number>>
+}
+
+/** What happened, in one call each. Never a label per principal or serial. */
+export interface Metrics {
+  admission(result: string, principalType: string): void
+  certificateIssued(principalType: string, kind: string): void
+  /** Signing, inspecting and committing one certificate. */
+  issueTook(seconds: number): void
+  /** From the accepted revocation to the closed socket. */
+  revokedSocketCut(seconds: number): void
+  handshakeFailed(reason: HandshakeFailure): void
+  storeAnswered(operation: string, outcome: string, seconds: number): void
+  /** Says where gauges read their figures. */
+  watch(gauges: Partial<Gauges>): void
+  registry: Registry
+}
+
+const subSecond = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+/** The promise is 1.5 s at p99 and 60 s for a row changed by hand. */
+const untilCut = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 30, 60]
+
+/** The metrics of one process; `registry` is what the metrics listener, or the primary of several workers, reads. */
+export const makeMetrics = (): Metrics => {
+  const registry = new Registry()
+  const registers = [registry]
+  const gauges: Partial<Gauges> = {}
+  collectDefaultMetrics({ register: registry })
+
+  const admissions = new Counter({
+    name: 'airunner_admissions_total',
+    help: 'Decisions about presented certificates',
+    labelNames: ['result', 'principal_type'],
+    registers,
+  })
+  const issued = new Counter({
+    name: 'airunner_certificates_issued_total',
+    help: 'Certificates that have left the plane',
+    labelNames: ['principal_type', 'kind'],
+    registers,
+  })
+  const issueSeconds = new Histogram({
+    name: 'airunner_issue_seconds',
+    help: 'Time to sign, inspect and commit one certificate',
+    buckets: subSecond,
+    registers,
+  })
+  const cutSeconds = new Histogram({
+    name: 'airunner_revocation_cut_seconds',
+    help: 'Time from an accepted revocation to the closed socket',
+    buckets: untilCut,
+    registers,
+  })
+  const handshakeFailures = new Counter({
+    name: 'airunner_handshake_failures_total',
+    help: 'Connections that ended before HTTP was spoken',
+    labelNames: ['reason'],
+    registers,
+  })
+  const storeRequests = new Counter({
+    name: 'airunner_store_requests_total',
+    help: 'Calls to the store',
+    labelNames: ['operation', 'outcome'],
+    registers,
+  })
+  const storeSeconds = new Histogram({
+    name: 'airunner_store_request_seconds',
+    help: 'Time that calls to the store took',
+    labelNames: ['operation'],
+    buckets: subSecond,
+    registers,
+  })
+  new Gauge({
+    name: 'airunner_connections',
+    help: 'Open mTLS connections',
+    labelNames: ['principal_type'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [type, count] of Object.entries(gauges.connections?.() ?? {}))
+        this.set({ principal_type: type }, count)
+    },
+  })
+  new Gauge({
+    name: 'airunner_feed_age_seconds',
+    help: 'Time since the change feed was last read to its end; of several processes, the oldest',
+    aggregator: 'max',
+    registers,
+    collect() {
+      this.set(gauges.feedAge?.() ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'airunner_certificate_expiry_seconds',
+    help: 'Time until the first certificate of a kind expires',
+    labelNames: ['kind'],
+    aggregator: 'min',
+    registers,
+    collect() {
+      this.reset()
+      for (const [kind, seconds] of Object.entries(gauges.certificateExpiry?.() ?? {})) this.set({ kind }, seconds)
+    },
+  })
+
+  return {
+    admission: (result, principalType) => admissions.inc({ result, principal_type: principalType }),
+    certificateIssued: (principalType, kind) => issued.inc({ principal_type: principalType, kind }),
+    issueTook: (seconds) => issueSeconds.observe(seconds),
+    revokedSocketCut: (seconds) => cutSeconds.observe(seconds),
+    handshakeFailed: (reason) => handshakeFailures.inc({ reason }),
+    storeAnswered: (operation, outcome, seconds) => {
+      storeRequests.inc({ operation, outcome })
+      storeSeconds.observe({ operation }, seconds)
+    },
+    watch: (more) => {
+      Object.assign(gauges, more)
+    },
+    registry,
+  }
+}

@@ -1,0 +1,116 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import type { TSchema } from 'typebox'
+import { AuditEvent, AuditEventPage } from '../wire/audit-events.ts'
+import {
+  Certificate,
+  CertificatePage,
+  IssueCertificate,
+  IssuedCertificate,
+  RenewCertificate,
+  RevokeCertificate,
+} from '../wire/certificates.ts'
+import { CreatePrincipal, Principal, PrincipalPage, SuspendPrincipal, UpdatePrincipal } from '../wire/principals.ts'
+import { Problem } from '../wire/problem.ts'
+import { Revocation, StartRevocation } from '../wire/revocations.ts'
+import { TrustBundle } from '../wire/trust-bundle.ts'
+import { Whoami } from '../wire/whoami.ts'
+import type { ServedPlane } from './mtls-app.ts'
+
+/** Documents that deserve a name; wherever they stand, a reference is put. */
+const named: Record<string, TSchema> = {
+  AuditEvent,
+  AuditEventPage,
+  Certificate,
+  CertificatePage,
+  CreatePrincipal,
+  IssueCertificate,
+  IssuedCertificate,
+  Principal,
+  PrincipalPage,
+  Problem,
+  RenewCertificate,
+  Revocation,
+  RevokeCertificate,
+  StartRevocation,
+  SuspendPrincipal,
+  TrustBundle,
+  UpdatePrincipal,
+  Whoami,
+}
+
+const base = {
+  openapi: '3.1.0',
+  info: {
+    title: 'airunner control plane',
+    version: '1.0.0',
+    description: 'Principals, their certificates, and who may connect. Refusals are problem documents (RFC 9457).',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: '/' }],
+  security: [{ mutualTLS: [] }],
+  tags: [
+    { name: 'caller', description: 'The caller itself' },
+    { name: 'principals', description: 'Registered identities' },
+    { name: 'certificates', description: 'What they hold' },
+    { name: 'revocations', description: 'Many certificates at once' },
+    { name: 'trust', description: 'Public trust material' },
+    { name: 'audit', description: 'What happened' },
+    { name: 'agents', description: 'Running workers and services' },
+  ],
+  components: {
+    securitySchemes: { mutualTLS: { type: 'mutualTLS', description: 'A client certificate issued by this plane' } },
+  },
+}
+
+/** Must come before the routes. */
+export const describeRoutes = async (app: FastifyInstance): Promise<void> => {
+  await app.register(swagger, { openapi: base as never, convertConstToEnum: false })
+}
+
+type Json = unknown
+const isObject = (value: Json): value is Record<string, Json> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Puts references where a named document stands, `except` in its own definition. */
+const refer = (value: Json, names: Map<string, string>, except?: string): Json => {
+  if (Array.isArray(value)) return value.map((item) => refer(item, names))
+  if (!isObject(value)) return value
+  const name = names.get(JSON.stringify(value))
+  if (name !== undefined && name !== except) return { $ref: `#/components/schemas/${name}` }
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, refer(inner, names)]))
+}
+
+const sortKeys = (value: Record<string, Json>): Record<string, Json> =>
+  Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+/** The document of an app that is ready: the same routes give the same octets. */
+export const openApiOf = (app: FastifyInstance): Record<string, Json> => {
+  const document = app.swagger() as unknown as Record<string, Record<string, Json>>
+  const plain = Object.entries(named).map(([name, schema]) => [name, JSON.parse(JSON.stringify(schema))] as const)
+  const names = new Map(plain.map(([name, schema]) => [JSON.stringify(schema), name]))
+  const schemas = Object.fromEntries(plain.map(([name, schema]) => [name, refer(schema, names, name)]))
+  return {
+    ...document,
+    paths: refer(sortKeys(document['paths'] as Record<string, Json>), names),
+    components: { ...document['components'], schemas },
+  }
+}
+
+/** The document as it is committed in docs/openapi.json; built with no plane behind the routes. */
+export const renderOpenApi = async (): Promise<string> => {
+  const { makeMtlsApp } = await import('./mtls-app.ts')
+  const { app } = await makeMtlsApp({
+    plane: {} as ServedPlane,
+    log: pino({ level: 'silent' }),
+    metrics: { admission: () => {} },
+    connections: { presentedOf: () => undefined, identify: () => {}, setStream: () => {} },
+    remoteAddressOf: () => '',
+  })
+  try {
+    return `${JSON.stringify(openApiOf(app), null, 2)}\n`
+  } finally {
+    await app.close()
+  }
+}

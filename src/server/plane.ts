@@ -1,0 +1,91 @@
+import type { X509Certificate } from 'node:crypto'
+import type { Admitted, Presented, Source } from '../auth/caller.ts'
+import type { CallerRequest } from '../authority/request.ts'
+import type { Once } from '../core/once.ts'
+import type { AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'
+import type {
+  Certificate,
+  CertificatePage,
+  IssueCertificate,
+  IssuedCertificate,
+  ListCertificates,
+  RenewCertificate,
+  RevokeCertificate,
+} from '../wire/certificates.ts'
+import type {
+  CreatePrincipal,
+  ListPrincipals,
+  Principal,
+  PrincipalPage,
+  SuspendPrincipal,
+  UpdatePrincipal,
+} from '../wire/principals.ts'
+import type { Revocation, StartRevocation } from '../wire/revocations.ts'
+import type { TrustBundle } from '../wire/trust-bundle.ts'
+
+/** Optimistic concurrency: the version of `If-Match`, when the caller sent one. */
+export interface Expected {
+  version?: number
+}
+
+/** What the plane does, as the HTTP applications call it. Every verb answers a wire document or throws a ControlError. */
+export interface Verbs {
+  createPrincipal(request: CallerRequest, body: CreatePrincipal): Promise<Principal>
+  listPrincipals(query: ListPrincipals): Promise<PrincipalPage>
+  getPrincipal(principalId: string): Promise<Principal>
+  updatePrincipal(
+    request: CallerRequest,
+    principalId: string,
+    body: UpdatePrincipal,
+    expected: Expected,
+  ): Promise<Principal>
+  suspendPrincipal(
+    request: CallerRequest,
+    principalId: string,
+    body: SuspendPrincipal,
+    expected: Expected,
+  ): Promise<Principal>
+  activatePrincipal(request: CallerRequest, principalId: string, expected: Expected): Promise<Principal>
+  deletePrincipal(request: CallerRequest, principalId: string): Promise<Principal>
+  issueCertificate(request: CallerRequest, body: IssueCertificate): Promise<IssuedCertificate>
+  renewCertificate(request: CallerRequest, body: RenewCertificate): Promise<IssuedCertificate>
+  listCertificates(query: ListCertificates): Promise<CertificatePage>
+  getCertificate(serialNumber: string): Promise<Certificate>
+  revokeCertificate(request: CallerRequest, serialNumber: string, body: RevokeCertificate): Promise<Certificate>
+  startRevocation(request: CallerRequest, body: StartRevocation): Promise<Revocation>
+  getRevocation(revocationId: string): Promise<Revocation>
+  listAuditEvents(query: ListAuditEvents): Promise<AuditEventPage>
+}
+
+export interface StoredAnswer {
+  status: number
+  body: unknown
+  body_sha256: string
+}
+
+/** The whole plane of one process, as compose.ts puts it together. */
+export interface Plane {
+  verbs: Verbs
+  /** What a handshake showed, or undefined when none of our issuers signed it: then no HTTP is spoken. CPU only. */
+  present(certificate: X509Certificate): Presented | undefined
+  /** The decision about a presented certificate; throws a ControlError with a 401 code, or store_unavailable. */
+  admit(presented: Presented, source: Source): Promise<Admitted>
+  answers: {
+    /** The answer kept for an Idempotency-Key, if it is younger than 24 h. */
+    find(key: string): Promise<StoredAnswer | undefined>
+    /** Keeps the answer of a request that changed nothing. When another answer was first, that one is returned. */
+    keep(once: Once, body: unknown): Promise<StoredAnswer | undefined>
+  }
+  /** Makes or finds an admin and has its request signed: for bootstrap alone, never behind a route. */
+  registerAdmin(admin: { principal_id: string; csr_pem: string }): Promise<IssuedCertificate>
+  trustBundle(): TrustBundle
+  /** Certificates of the known issuers by issuer_id, DER. */
+  issuerCertificates(): Map<string, Buffer>
+  /** Roots, issuers or the server's certificate were replaced; what the new ones do not vouch for is cut off. */
+  trustChanged(): void
+  /** Names of the readiness checks that fail now; empty when ready. */
+  failingChecks(): string[]
+  /** Starts polling the feed, the re-read loop and the revocation worker. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}

@@ -1,0 +1,87 @@
+import cluster from 'node:cluster'
+import { readFileSync } from 'node:fs'
+import { systemClock } from '../core/time.ts'
+import { readCommandLine } from './command-line.ts'
+import { type Config, type Environment, readConfig } from './config.ts'
+import { effectiveConfiguration } from './effective-configuration.ts'
+import { helpText } from './help.ts'
+import type { Addresses } from './listeners.ts'
+import { type Log, makeLog } from './log.ts'
+import { type Problem, problemLine } from './problems.ts'
+import { environmentSource, type SecretsSource } from './secret-texts.ts'
+import { checkSecrets, type Secrets } from './secrets.ts'
+
+/** Everything that was found good before a port is opened. */
+export interface Checked {
+  config: Config
+  secrets: Secrets
+  source: SecretsSource
+}
+
+const report = (problems: Problem[]): 2 => {
+  // Node writes to a pipe in its own time; one call keeps the lines together.
+  process.stderr.write(problems.map((problem) => `${problemLine(problem)}\n`).join(''))
+  return 2
+}
+
+const version = (): string => {
+  const { version: text } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return `rpc-server ${text} (node ${process.versions.node}, openssl ${process.versions.openssl})\n`
+}
+
+/** After what nobody foresaw, nothing that this process believes is worth anything. */
+const endOnUnknownState = (log: Log) => {
+  const end = (event: string) => (err: unknown) => {
+    log.error({ event, err: err instanceof Error ? err : new Error(String(err)) })
+    process.exit(1)
+  }
+  process.on('uncaughtException', end('uncaught_exception'))
+  process.on('unhandledRejection', end('unhandled_rejection'))
+}
+
+/** Runs the server, or a fraction of it, until it is told to stop. Answers the exit code. */
+export const start = async (
+  { config, secrets, source }: Checked,
+  args: string[],
+  onReady?: (addresses: Addresses) => void,
+): Promise<number> => {
+  const { logLevel: level, logFormat: format } = config
+  const worker = cluster.worker?.id
+  const log = await makeLog({ level, format, ...(worker === undefined ? {} : { worker }) })
+  endOnUnknownState(log)
+  if (config.workers > 1 && cluster.isPrimary) {
+    const { runPrimary } = await import('./workers.ts')
+    return runPrimary({ config, log, args, onReady })
+  }
+  const { runProcess } = await import('./run-process.ts')
+  return runProcess({ config, secrets, source, log, onReady })
+}
+
+/** The program, behind the check of Node's version. @returns exit code: 0 clean stop, 1 run time, 2 configuration */
+export const run = async (args: string[], env: Environment): Promise<number> => {
+  // A reader of our output that goes away is no reason to stop.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+  const line = readCommandLine(args)
+  if (line.switches.has('help')) {
+    process.stdout.write(helpText())
+    return 0
+  }
+  if (line.switches.has('version')) {
+    process.stdout.write(version())
+    return 0
+  }
+  if (line.command === 'dev') {
+    const { runDevelopment } = await import('./dev.ts')
+    return runDevelopment(line, env)
+  }
+  const { config, problems } = readConfig(line.flags, env, 'serve')
+  const source = environmentSource(env)
+  const check = checkSecrets(await source.read(), { hostname: config.hostname, now: systemClock() })
+  const all = [...line.problems, ...problems, ...check.problems]
+  if (all.length > 0 || check.secrets === undefined) return report(all)
+  if (line.switches.has('check-config')) {
+    process.stdout.write(effectiveConfiguration(config, check.secrets))
+    return 0
+  }
+  return start({ config, secrets: check.secrets, source }, args)
+}

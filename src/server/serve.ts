@@ -1,0 +1,183 @@
+import type { Server } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { AggregatorRegistry } from '@prometheus-io/client'
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../core/time.ts'
+import { makePlane, type PlaneDeps } from './compose.ts'
+import type { Config } from './config.ts'
+import { makeConnections } from './connections.ts'
+import type { CurrentSecrets } from './current-secrets.ts'
+import { makeDenialLog } from './denial-log.ts'
+import { type Drain, makeDrain } from './drain.ts'
+import { makeEnrollApp } from './enroll-app.ts'
+import { makeHealthServer } from './health-app.ts'
+import { anonymousKeepAlive, idleKeepAlive } from './limits.ts'
+import { type Addresses, type ListenerName, type Opening, openListeners } from './listeners.ts'
+import { type HandshakeFailure, type Metrics, makeMetrics } from './metrics.ts'
+import { makeMetricsServer } from './metrics-app.ts'
+import { makeMtlsApp } from './mtls-app.ts'
+import { makePkiServer } from './pki-app.ts'
+import type { Plane } from './plane.ts'
+import { remoteAddressOf } from './remote-address.ts'
+import { makeRequestsInFlight } from './requests-in-flight.ts'
+import { makeTlsListener, type TlsListener } from './tls-listener.ts'
+
+export interface ServeDeps {
+  config: Config
+  secrets: CurrentSecrets
+  log: Logger
+  /** One of several processes: the primary has the metrics listener. */
+  worker: boolean
+  clock?: Clock
+  /** Where the store is, when not where the standard AWS variables say. */
+  store?: PlaneDeps['store']
+}
+
+export interface Serving {
+  addresses: Addresses
+  drain: Drain
+  plane: Plane
+  /** Ends what draining leaves open: probes, public files, metrics and the store. */
+  close(): Promise<void>
+}
+
+/** What a finished handshake on the mTLS listener must show. */
+const makePeerCheck = (deps: {
+  plane: Plane
+  connections: ReturnType<typeof makeConnections>
+  denied: ReturnType<typeof makeDenialLog>
+}) => {
+  return (socket: TLSSocket, remoteAddress: string): HandshakeFailure | undefined => {
+    const certificate = socket.getPeerX509Certificate()
+    const presented = certificate && deps.plane.present(certificate)
+    if (presented !== undefined) {
+      deps.connections.add(socket, presented, remoteAddress)
+      return undefined
+    }
+    const code = certificate === undefined ? 'no_certificate' : 'unknown_issuer'
+    const serial = certificate && { serial_number: certificate.serialNumber.toLowerCase().slice(0, 40) }
+    deps.denied({ code, remote_address: remoteAddress, ...serial })
+    return code
+  }
+}
+
+/** Starts one process of the server: opens its ports, whatever state the store is in. Throws ListenProblem. */
+export const serve = async ({
+  config,
+  secrets,
+  log,
+  worker,
+  clock = systemClock,
+  store,
+}: ServeDeps): Promise<Serving> => {
+  const metrics: Metrics = makeMetrics()
+  const connections = makeConnections({ clock, log, metrics })
+  const plane = await makePlane({
+    config,
+    secrets: secrets.get,
+    log,
+    metrics,
+    connections,
+    clock,
+    ...(store && { store }),
+  })
+  metrics.watch({ connections: connections.countByType, certificateExpiry: secrets.secondsUntilExpiry })
+  let draining = false
+
+  // 1. What speaks TLS: the whole API, and joining.
+  const mtls = await makeMtlsApp({ plane, log, metrics, connections, remoteAddressOf, clock })
+  mtls.httpServer.keepAliveTimeout = idleKeepAlive
+  connections.requests.watch(mtls.httpServer)
+  const common = {
+    material: secrets.material(),
+    proxies: config.proxyProtocol,
+    maxConnections: config.maxConnections,
+    metrics,
+  }
+  const mtlsListener = makeTlsListener({
+    ...common,
+    requestCert: true,
+    check: makePeerCheck({ plane, connections, denied: makeDenialLog(log, clock) }),
+    httpServer: mtls.httpServer,
+  })
+  const enroll = await makeEnrollApp({ plane, log, clock })
+  enroll.httpServer.keepAliveTimeout = anonymousKeepAlive
+  const joining = makeRequestsInFlight()
+  joining.watch(enroll.httpServer)
+  const enrollListener = makeTlsListener({
+    ...common,
+    requestCert: false,
+    check: (socket) => {
+      joining.opened(socket)
+      return undefined
+    },
+    httpServer: enroll.httpServer,
+  })
+  const tlsListeners: TlsListener[] = [mtlsListener, enrollListener]
+  secrets.onChange(() => {
+    for (const listener of tlsListeners) listener.replace(secrets.material())
+    plane.trustChanged()
+  })
+
+  // 2. What speaks plain HTTP.
+  const health = makeHealthServer({ draining: () => draining, failingChecks: () => plane.failingChecks() })
+  const pki = makePkiServer({
+    trustBundle: () => plane.trustBundle().roots_pem,
+    issuerCertificates: () => plane.issuerCertificates(),
+  })
+  const metricsServer = makeMetricsServer({
+    contentType: metrics.registry.contentType,
+    text: () => metrics.registry.metrics(),
+  })
+  if (worker) {
+    AggregatorRegistry.setRegistries([metrics.registry])
+    new AggregatorRegistry()
+  }
+
+  // 3. Ports, in the order of the table. A store that does not answer is no reason to keep them closed.
+  const opening = (name: ListenerName, server: Server, address: Opening['address'] | undefined): Opening[] =>
+    address === undefined ? [] : [{ name, server, address }]
+  const addresses = await openListeners([
+    ...opening('mtls', mtlsListener.server, config.mtlsListen),
+    ...opening('enroll', enrollListener.server, config.enrollListen),
+    ...opening('health', health, config.healthListen),
+    ...opening('pki', pki, config.pkiListen),
+    ...(worker ? [] : opening('metrics', metricsServer, config.metricsListen)),
+  ])
+  plane.start().catch((err: unknown) => log.error({ event: 'store_degraded', err }))
+
+  const drain = makeDrain({
+    delay: config.drainDelay,
+    grace: config.shutdownGrace,
+    log,
+    random: Math.random,
+    announce: () => {
+      draining = true
+    },
+    streams: connections.streams,
+    stopListening: () => {
+      for (const { server } of tlsListeners) if (server.listening) server.close()
+    },
+    finishAll: () => {
+      connections.requests.finishAll()
+      joining.finishAll()
+    },
+    allClosed: async () => {
+      await Promise.all([connections.requests.allClosed(), joining.allClosed()])
+    },
+    destroyAll: () => {
+      const left = connections.requests.size() + joining.size()
+      connections.requests.destroyAll()
+      joining.destroyAll()
+      return left
+    },
+  })
+  const close = async () => {
+    for (const server of [health, pki, metricsServer]) {
+      server.close()
+      server.closeAllConnections()
+    }
+    await Promise.all([mtls.app.close(), enroll.app.close(), plane.stop()])
+  }
+  return { addresses, drain, plane, close }
+}

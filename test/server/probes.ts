@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import t, { type Test } from 'tap'
+import { makeHealthServer } from '../../src/server/health-app.ts'
+import { makeMetrics } from '../../src/server/metrics.ts'
+import { makeMetricsServer } from '../../src/server/metrics-app.ts'
+import { makePkiServer } from '../../src/server/pki-app.ts'
+
+const listen = async (t: Test, server: Server) => {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+  return { port, get: (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init) }
+}
+
+const read = async (answer: Promise<Response>) => {
+  const response = await answer
+  return [response.status, await response.text()]
+}
+
+t.test('each probe says what it is asked', async (t) => {
+  let draining = false
+  let failing: string[] = []
+  const { get } = await listen(t, makeHealthServer({ draining: () => draining, failingChecks: () => failing }))
+  t.same(await read(get('/health')), [200, 'ok'])
+  t.same(await read(get('/livez')), [200, 'ok'])
+  t.same(await read(get('/readyz?verbose')), [200, 'ok'])
+  failing = ['store', 'feed']
+  t.same(await read(get('/readyz')), [503, 'store\nfeed'])
+  t.same(await read(get('/health')), [200, 'ok'], 'a store outage is no reason to kill the task')
+  draining = true
+  t.same(await read(get('/health')), [503, 'draining'])
+  t.same(await read(get('/livez')), [200, 'ok'])
+  t.same(await read(get('/readyz')), [503, 'draining\nstore\nfeed'])
+  for (const path of ['/', '/metrics', '/health/', '/v1/whoami'])
+    t.same(await read(get(path)), [404, 'not found\n'], path)
+  t.equal((await get('/health', { method: 'POST', body: 'x' })).status, 405)
+  t.same(await read(get('/livez', { method: 'HEAD' })), [200, ''])
+})
+
+t.test('a slow sender is cut at 6 s at the latest', async (t) => {
+  const { port } = await listen(t, makeHealthServer({ draining: () => false, failingChecks: () => [] }))
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined).resume()
+  const started = performance.now()
+  const drip = setInterval(() => socket.write('X'), 300)
+  socket.write('GET /health HTTP/1.1\r\nHost: x\r\n')
+  await once(socket, 'close')
+  clearInterval(drip)
+  const took = performance.now() - started
+  t.ok(took > 4500 && took < 6000, `${took} ms`)
+})
+
+t.test('headers end at 16 KB', async (t) => {
+  const { get } = await listen(t, makeHealthServer({ draining: () => false, failingChecks: () => [] }))
+  t.equal((await get('/health', { headers: { 'x-long': 'x'.repeat(15_000) } })).status, 200)
+  t.equal((await get('/health', { headers: { 'x-long': 'x'.repeat(17_000) } })).status, 431)
+})
+
+t.test('public files can be cached, and nothing else is served', async (t) => {
+  const der = Buffer.from('3003020101', 'hex')
+  let roots = 'roots'
+  const { get } = await listen(
+    t,
+    makePkiServer({ trustBundle: () => roots, issuerCertificates: () => new Map([['0123456789abcdef', der]]) }),
+  )
+  const bundle = await get('/pki/trust-bundle.pem')
+  t.equal(bundle.headers.get('content-type'), 'application/x-pem-file')
+  t.match(bundle.headers.get('cache-control'), /max-age=\d+/)
+  t.equal(await bundle.text(), 'roots')
+  const etag = bundle.headers.get('etag') as string
+  for (const held of [etag, `W/${etag}`, `"other", ${etag}`, '*'])
+    t.same(await read(get('/pki/trust-bundle.pem', { headers: { 'if-none-match': held } })), [304, ''], held)
+  roots = 'other roots'
+  t.same(await read(get('/pki/trust-bundle.pem', { headers: { 'if-none-match': etag } })), [200, 'other roots'])
+
+  const issuer = await get('/pki/issuers/0123456789abcdef.cer')
+  t.equal(issuer.headers.get('content-type'), 'application/pkix-cert')
+  t.same(Buffer.from(await issuer.arrayBuffer()), der)
+  const head = await get('/pki/issuers/0123456789abcdef.cer', { method: 'HEAD' })
+  t.same([head.status, head.headers.get('content-length'), await head.text()], [200, '5', ''])
+  for (const path of [
+    '/pki/issuers/0123456789abcdee.cer',
+    '/pki/issuers/0123456789ABCDEF.cer',
+    '/pki/',
+    '/pki/trust-bundle.pem/',
+    '/pki/../pki/x',
+    '/health',
+  ])
+    t.equal((await get(path)).status, 404, path)
+})
+
+t.test('metrics have their names, and no label from outside', async (t) => {
+  const metrics = makeMetrics()
+  metrics.admission('admitted', 'worker')
+  metrics.certificateIssued('worker', 'renewed')
+  metrics.issueTook(0.01)
+  metrics.revokedSocketCut(0.4)
+  metrics.handshakeFailed('no_certificate')
+  metrics.storeAnswered('get', 'ok', 0.002)
+  metrics.watch({
+    connections: () => ({ worker: 7 }),
+    feedAge: () => 0.5,
+    certificateExpiry: () => ({ server: 60, root: -1 }),
+  })
+  const { contentType } = metrics.registry
+  const { get } = await listen(t, makeMetricsServer({ contentType, text: () => metrics.registry.metrics() }))
+  const answer = await get('/metrics')
+  t.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
+  const text = await answer.text()
+  for (const line of [
+    'airunner_admissions_total{result="admitted",principal_type="worker"} 1',
+    'airunner_certificates_issued_total{principal_type="worker",kind="renewed"} 1',
+    'airunner_issue_seconds_count 1',
+    'airunner_revocation_cut_seconds_bucket{le="0.5"} 1',
+    'airunner_handshake_failures_total{reason="no_certificate"} 1',
+    'airunner_store_requests_total{operation="get",outcome="ok"} 1',
+    'airunner_store_request_seconds_count{operation="get"} 1',
+    'airunner_connections{principal_type="worker"} 7',
+    'airunner_feed_age_seconds 0.5',
+    'airunner_certificate_expiry_seconds{kind="server"} 60',
+    'airunner_certificate_expiry_seconds{kind="root"} -1',
+  ])
+    t.ok(text.includes(`${line}\n`), line)
+  t.match(text, /nodejs_eventloop_lag_seconds /)
+  t.equal((await get('/')).status, 404)
+})
+
+t.test('metrics that cannot be gathered are no crash', async (t) => {
+  const { get } = await listen(
+    t,
+    makeMetricsServer({ contentType: 'text/plain', text: () => Promise.reject(new Error('secret')) }),
+  )
+  t.same(await read(get('/metrics')), [503, 'unavailable\n'])
+})
