@@ -1,0 +1,186 @@
+import { Writable } from 'node:stream'
+import type { Test } from 'tap'
+import type { PrincipalType } from '../../src/core/principal.ts'
+import { readConfig } from '../../src/server/config.ts'
+import { makeCurrentSecrets } from '../../src/server/current-secrets.ts'
+import { makeLog } from '../../src/server/log.ts'
+import { environmentSource } from '../../src/server/secret-texts.ts'
+import { checkSecrets } from '../../src/server/secrets.ts'
+import { serve } from '../../src/server/serve.ts'
+import type { IssuedCertificate } from '../../src/wire/certificates.ts'
+import { type Authority, makeAuthority } from './authority.ts'
+import { type Client, type Identity, identityOf, makeClient, makeRequest, patiently } from './client.ts'
+import { startTestStore, storeCredentials, type TestStore } from './store.ts'
+
+export interface ServerOptions {
+  /** Flags by their names in the table of options: `supersedeGrace: '1s'`. */
+  flags?: Parameters<typeof readConfig>[0]
+  /** Instead of the store itself: a fault proxy. */
+  endpoint?: string
+  clock?: () => number
+  env?: Record<string, string>
+}
+
+export interface RunningServer {
+  mtls: string
+  health: string
+  pki: string
+  enroll: string
+  metrics: string
+  plane: Awaited<ReturnType<typeof serve>>['plane']
+  /** What was logged, one document per line. */
+  logged: Record<string, unknown>[]
+  /** Its environment; a change counts from the next reload on. */
+  env: Record<string, string>
+  /** What SIGHUP does. */
+  reload(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Starts one server, in this process, with real TLS on free ports. */
+export const startServer = async (
+  store: TestStore,
+  authority: Authority,
+  options: ServerOptions = {},
+): Promise<RunningServer> => {
+  const env: Record<string, string> = {
+    ...authority.env,
+    AIRUNNER_PRINCIPAL_TABLE: store.tables.principals,
+    AIRUNNER_CERT_TABLE: store.tables.certificates,
+    AIRUNNER_CONTROL_TABLE: store.tables.control,
+    ...options.env,
+  }
+  const free = '127.0.0.1:0'
+  const { config, problems } = readConfig(
+    {
+      mtlsListen: free,
+      healthListen: free,
+      pkiListen: free,
+      enrollListen: free,
+      metricsListen: free,
+      hostname: 'localhost',
+      feedInterval: '200ms',
+      drainDelay: '0',
+      shutdownGrace: '1s',
+      ...options.flags,
+    },
+    env,
+    'serve',
+  )
+  if (problems.length > 0) throw new Error(JSON.stringify(problems))
+  const logged: Record<string, unknown>[] = []
+  const log = await makeLog({
+    level: 'debug',
+    format: 'json',
+    destination: new Writable({
+      write: (line, _encoding, done) => {
+        logged.push(JSON.parse(String(line)))
+        done()
+      },
+    }),
+  })
+  const source = environmentSource(env)
+  const clock = options.clock ?? Date.now
+  const checked = checkSecrets(await source.read(), { hostname: config.hostname, now: clock() })
+  if (checked.secrets === undefined) throw new Error(JSON.stringify(checked.problems))
+  const secrets = await makeCurrentSecrets({
+    first: checked.secrets,
+    source,
+    hostname: config.hostname,
+    issueServerCertificate: () => Promise.reject(new Error('the test brings its own')),
+    clock,
+    log,
+  })
+  const serving = await serve({
+    config,
+    secrets,
+    log,
+    worker: false,
+    clock,
+    store: { endpoint: options.endpoint ?? store.engine.endpoint, ...storeCredentials },
+  })
+  const { addresses, plane, drain } = serving
+  return {
+    mtls: addresses.mtls_listen ?? '',
+    health: addresses.health_listen ?? '',
+    pki: addresses.pki_listen ?? '',
+    enroll: addresses.enroll_listen ?? '',
+    metrics: addresses.metrics_listen ?? '',
+    plane,
+    logged,
+    env,
+    reload: secrets.reload,
+    stop: async () => {
+      await drain.begin('SIGINT')
+      secrets.stop()
+      await serving.close()
+    },
+  }
+}
+
+export interface Member {
+  identity: Identity
+  issued: IssuedCertificate
+  client: Client
+}
+
+export interface TestPlane {
+  store: TestStore
+  authority: Authority
+  server: RunningServer
+  admin: Client
+  startServer(options?: ServerOptions): Promise<RunningServer>
+  /** A client of another server, or of the first, with an identity. */
+  clientOf(identity: Identity | undefined, server?: RunningServer): Client
+  /** Registers a principal and issues it a certificate. */
+  enrol(principalId: string, type?: PrincipalType, validitySeconds?: number): Promise<Member>
+  issue(principalId: string, validitySeconds?: number): Promise<Member>
+}
+
+/** A whole plane: real embedded store, real TLS, one server and an admin; everything ends with the test. */
+export const startPlane = async (t: Pick<Test, 'teardown'>, options: ServerOptions = {}): Promise<TestPlane> => {
+  const store = await startTestStore()
+  const authority = await makeAuthority((options.clock ?? Date.now)())
+  const stops: (() => Promise<void> | void)[] = []
+  t.teardown(async () => {
+    for (const stop of stops.reverse()) await stop()
+    await store.stop()
+  })
+  const start = async (more: ServerOptions = {}): Promise<RunningServer> => {
+    const server = await startServer(store, authority, more)
+    stops.push(server.stop)
+    return server
+  }
+  const server = await start(options)
+  const clientOf = (identity: Identity | undefined, of: RunningServer = server): Client => {
+    const client = makeClient(of.mtls, authority.root_pem, identity)
+    stops.push(client.close)
+    return client
+  }
+  const first = await makeRequest()
+  const adminIssued = await server.plane.registerAdmin({ principal_id: 'admin-test', csr_pem: first.csr_pem })
+  const admin = clientOf(identityOf(adminIssued, first.key))
+
+  const issue = async (principal_id: string, validity_seconds?: number): Promise<Member> => {
+    const { key, csr_pem } = await makeRequest()
+    const body = { principal_id, csr_pem, ...(validity_seconds && { validity_seconds }) }
+    const answer = await patiently(() => admin.post('/v1/certificates', body))
+    if (answer.status !== 201) throw new Error(JSON.stringify(answer.body))
+    const identity = identityOf(answer.body, key)
+    return { identity, issued: answer.body, client: clientOf(identity) }
+  }
+  return {
+    store,
+    authority,
+    server,
+    admin,
+    startServer: start,
+    clientOf,
+    issue,
+    enrol: async (principal_id, type = 'worker', validitySeconds) => {
+      const answer = await patiently(() => admin.post('/v1/principals', { principal_id, type }))
+      if (answer.status !== 201) throw new Error(JSON.stringify(answer.body))
+      return issue(principal_id, validitySeconds)
+    },
+  }
+}
