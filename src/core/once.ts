@@ -8,6 +8,8 @@ export interface Once {
   body_sha256: string
   status: number
   kept: boolean
+  /** Until when the answer is given again, Unix milliseconds; absent: for 24 h. */
+  keep_until?: number
 }
 
 /** Thrown when the effect had already happened: its stored answer is the answer of this request as well. */

@@ -36,6 +36,8 @@ export interface PrincipalRecord {
   metadata: Record<string, string>
   joined_by?: string
   rejoins: number
+  /** When it rejoined by a rule within the last 24 h, oldest first. */
+  recent_rejoins?: number[]
   rejoin_blocked: boolean
   active_serials: Record<string, Lineage>
 }
