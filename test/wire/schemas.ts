@@ -5,6 +5,9 @@ import { errorCodes } from '../../src/core/errors.ts'
 import { ListAuditEvents } from '../../src/wire/audit-events.ts'
 import { Certificate, ListCertificates, renderCertificate } from '../../src/wire/certificates.ts'
 import { idempotencyKeyPattern, ifMatchPattern, versionOfTag, versionTag } from '../../src/wire/conditions.ts'
+import { Enroll } from '../../src/wire/enrollments.ts'
+import { UpdateJoinRule } from '../../src/wire/join-rules.ts'
+import { CreateJoinToken } from '../../src/wire/join-tokens.ts'
 import { CreatePrincipal, Principal, renderPrincipal, UpdatePrincipal } from '../../src/wire/principals.ts'
 import { Problem, problemOf, statusOfCode, titleOfCode } from '../../src/wire/problem.ts'
 import { StartRevocation } from '../../src/wire/revocations.ts'
@@ -60,6 +63,10 @@ t.test('what bodies take', async (t) => {
     [UpdatePrincipal, { email: null, metadata: null, max_certificates: null, description: null }],
     [StartRevocation, { all: true, reason: 'unspecified' }],
     [StartRevocation, { principal_id: 'a', reason: 'superseded', dry_run: true }],
+    [Enroll, { method: 'token', join_token: 'airj_x', csr_pem: 'x' }],
+    [Enroll, { method: 'oidc', id_token: 'x', csr_pem: 'x', principal_id: 'a', metadata: { k: 'v' } }],
+    [Enroll, { method: 'aws_iam', aws: { region: 'r', authorization: 'a', x_amz_date: 'd' }, csr_pem: 'x' }],
+    [CreateJoinToken, { principal_type: 'worker', id_prefix: 'a-', ttl_seconds: 604_800, max_uses: 1000 }],
     [ListCertificates, { limit: 500, status: 'active', page_token: 'eyJ-_0' }],
     [ListAuditEvents, { target: 'join_token:1', actor: 'system' }],
   ]
@@ -73,6 +80,13 @@ t.test('what bodies take', async (t) => {
     [StartRevocation, { reason: 'unspecified' }],
     [StartRevocation, { reason: 'unspecified', dry_run: true }],
     [StartRevocation, { all: false, reason: 'unspecified' }],
+    [Enroll, { method: 'token', csr_pem: 'x' }],
+    [Enroll, { method: 'token', join_token: 'airj_x', id_token: 'x', csr_pem: 'x' }],
+    [Enroll, { method: 'oidc', join_token: 'airj_x', csr_pem: 'x' }],
+    [CreateJoinToken, { principal_type: 'worker', ttl_seconds: 604_801 }],
+    [CreateJoinToken, { principal_type: 'worker', id_prefix: '-a' }],
+    [UpdateJoinRule, { method: 'oidc' }],
+    [UpdateJoinRule, {}],
     [ListCertificates, { page_token: 'a b' }],
     [ListAuditEvents, { target: '' }],
     [ListAuditEvents, { target: 'a\nb' }],
