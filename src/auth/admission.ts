@@ -12,7 +12,7 @@ const denialLife = 1 * second
 /** A decision that nobody used for so long is forgotten instead of being read again. Milliseconds. */
 const idleLife = 2 * minute
 /** Reads of one certificate that may be overtaken by changes before the caller is told to come back. */
-const maximumReads = 5
+const maximumReads = 50
 
 export interface AdmissionDeps {
   rules: () => VerdictRules
