@@ -14,6 +14,7 @@ export interface RowsWanted {
 }
 
 export interface AdmissionRows {
+  /** Without its DER. */
   certificate: CertificateRecord | undefined
   /** Undefined also when the certificate's row names another principal than the one expected. */
   principal: PrincipalRecord | undefined
@@ -24,6 +25,10 @@ export const rowsPerRead = 50
 const readsAtOnce = 4
 /** What one call for many may take, with its repetitions. Milliseconds. */
 const readBudget = 5 * second
+
+/** What admission never looks at would be most of what it remembers of a certificate. */
+const nothing = new Uint8Array()
+const withoutDer = (certificate: CertificateRecord): CertificateRecord => ({ ...certificate, certificate_der: nothing })
 
 /** Reads rows for admission, many in one call: whoever asks while reads are under way shares the next one. */
 export const makeAdmissionRows = (store: Store) => {
@@ -53,7 +58,7 @@ export const makeAdmissionRows = (store: Store) => {
       },
     ])
     const certificateBySerial = new Map(
-      (found.get(certificates) ?? []).map((item) => [item['serial_number'], certificateFromItem(item)]),
+      (found.get(certificates) ?? []).map((item) => [item['serial_number'], withoutDer(certificateFromItem(item))]),
     )
     const principalById = new Map(
       (found.get(principals) ?? []).map((item) => [item['principal_id'], principalFromItem(item)]),

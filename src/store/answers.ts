@@ -22,7 +22,7 @@ const answerPut = (store: Store, once: Once, body: unknown, now: number) => {
       status: once.status,
       body: JSON.stringify(body),
       body_sha256: once.body_sha256,
-      ttl: nowSeconds + lifeOfAnswer,
+      ttl: once.keep_until === undefined ? nowSeconds + lifeOfAnswer : Math.ceil(once.keep_until / 1000),
     },
     // TTL deletes late: an answer past its time counts as none.
     ConditionExpression: 'attribute_not_exists(#pk) OR #ttl <= :now',

@@ -5,8 +5,8 @@ export interface UpdateParts {
   key: Item
   set?: Item
   remove?: string[]
-  /** With `#name` for attributes; their names are collected from it. */
-  condition: string
+  /** With `#name` for attributes; their names are collected from it. Absent: whatever the row is like, or none. */
+  condition?: string
   values?: Item
 }
 
@@ -28,8 +28,8 @@ export const updateOf = ({ table, key, set = {}, remove = [], condition, values 
     TableName: table,
     Key: key,
     UpdateExpression: expression,
-    ConditionExpression: condition,
-    ExpressionAttributeNames: namesIn(expression, condition),
+    ...(condition === undefined ? {} : { ConditionExpression: condition }),
+    ExpressionAttributeNames: namesIn(expression, condition ?? ''),
     ...(assigned.length + Object.keys(values).length === 0
       ? {}
       : {
@@ -60,7 +60,7 @@ export const conditionItem = ({
   key,
   condition,
   values = {},
-}: Omit<UpdateParts, 'set' | 'remove'>): TransactItem => ({
+}: Omit<UpdateParts, 'set' | 'remove' | 'condition'> & { condition: string }): TransactItem => ({
   ConditionCheck: {
     TableName: table,
     Key: key,

@@ -2,6 +2,7 @@ import { lowestIdAt, timeOrderedId } from '../core/ids.ts'
 import { hour, hourOf, minute, second } from '../core/time.ts'
 import type { Item, Store, TransactItem } from './client.ts'
 import { withDeadline } from './deadline.ts'
+import { insist } from './persist.ts'
 import { controlKey } from './schema.ts'
 
 /** A change of rights, as every server has to learn of it. Times in Unix milliseconds. */
@@ -13,6 +14,18 @@ export type Change =
       principal_id: string
     }
   | { type: 'revocation_started'; revocation_id: string }
+  | { type: 'command_created'; principal_id: string; command_id: string }
+  | {
+      /** The event stream `stream_id` ends: its certificate has begun another one, elsewhere. */
+      type: 'stream_replaced'
+      principal_id: string
+      serial_number: string
+      stream_id: string
+      /** Of the new one. */
+      instance: string
+      remote_address: string
+      request_id: string
+    }
 
 /** One record of the feed: what a transaction changed, and when its writer accepted it. */
 export interface FeedRecord {
@@ -43,6 +56,16 @@ export const feedItem = (store: Store, changes: Change[], now: number): { item: 
     },
   }
 }
+
+/** Tells every server of something that no transaction has written; own effects come first, as with a transaction. */
+export const makeFeedWriter =
+  (deps: { store: Store; clock: () => number; onCommitted: (record: FeedRecord) => void }) =>
+  async (changes: Change[]): Promise<void> => {
+    const { item, record } = feedItem(deps.store, changes, deps.clock())
+    deps.onCommitted(record)
+    const { Put } = item
+    if (Put !== undefined) await insist(() => deps.store.put(Put))
+  }
 
 export interface FeedReaderDeps {
   store: Store

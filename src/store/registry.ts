@@ -1,14 +1,22 @@
 import { makeAdmins } from './admins.ts'
+import { makeAgents } from './agents.ts'
 import { makeAnswers } from './answers.ts'
 import { makeAudit } from './audit.ts'
 import { makeCertificates } from './certificates.ts'
 import type { Store } from './client.ts'
+import { makeCommands } from './commands.ts'
 import { makeCrlEntries } from './crl.ts'
-import type { FeedRecord } from './feed.ts'
+import { makeDepartures } from './departures.ts'
+import { type FeedRecord, makeFeedWriter } from './feed.ts'
+import { makeJoinRules } from './join-rules.ts'
+import { makeJoinTokens } from './join-tokens.ts'
 import { makeKeys } from './keys.ts'
+import { makeLeases } from './leases.ts'
 import { makePrincipals } from './principals.ts'
 import { makeRevocations } from './revocations.ts'
 import { makeCommit } from './transaction.ts'
+import { makeUsedProofs } from './used-proofs.ts'
+import { makeWorkLeases } from './work-leases.ts'
 
 export interface RegistryDeps {
   store: Store
@@ -35,6 +43,15 @@ export const openRegistry = (deps: RegistryDeps) => {
     admins: makeAdmins(store),
     crl: makeCrlEntries(store),
     revocations: makeRevocations(store),
+    joinTokens: makeJoinTokens(store),
+    joinRules: makeJoinRules(store),
+    usedProofs: makeUsedProofs(store),
+    departures: makeDepartures(store),
+    workLeases: makeWorkLeases(store),
+    agents: makeAgents(store),
+    commands: makeCommands(store),
+    leases: makeLeases(store),
+    tell: makeFeedWriter({ store, clock, onCommitted: deps.onCommitted }),
     audit,
     answers,
     commit: makeCommit({ ...deps, audit, answers }),

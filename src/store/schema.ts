@@ -41,9 +41,30 @@ export const controlKey = {
   revocation: (id: string) => ({ pk: `REVOCATION#${id}`, sk: 'REVOCATION' }),
   /** Mass revocations that are not finished: what a server looks at to take over from one that crashed. */
   openRevocation: (id: string) => ({ pk: 'REVOCATIONS#OPEN', sk: id }),
+  /** A join token by the SHA-256 of its secret, and where the secret's hash is found by the token's id. */
+  joinToken: (secretSha256: string) => ({ pk: `JOINTOKEN#${secretSha256}`, sk: 'JOINTOKEN' }),
+  joinTokenById: (id: string) => ({ pk: 'JOINTOKENS', sk: id }),
+  /** All join rules, oldest first. */
+  joinRule: (id: string) => ({ pk: 'JOINRULES', sk: id }),
+  /** A proof that must not be used twice. */
+  usedProof: (proofId: string) => ({ pk: `PROOF#${proofId}`, sk: 'PROOF' }),
+  /** Principals to look at when their last certificate has ended, by the time (Unix ms) at which that is due. */
+  departure: (dueAt: number, principalId: string) => ({
+    pk: 'DEPARTURES',
+    sk: `${String(dueAt).padStart(15, '0')}#${principalId}`,
+  }),
+  /** Which server does a piece of background work now. */
+  lease: (work: string) => ({ pk: `LEASE#${work}`, sk: 'LEASE' }),
+  /** The agent of a principal: its streams, its last report, its open commands. */
+  agent: (shard: number, principalId: string) => ({ pk: `AGENTS#${shard}`, sk: principalId }),
+  command: (principalId: string, commandId: string) => ({ pk: `COMMANDS#${principalId}`, sk: commandId }),
+  /** The leases of the running servers. */
+  server: (serverId: string) => ({ pk: 'SERVERS', sk: serverId }),
 } as const
 
 export const auditShards = 8
+/** Agents that come back together are written to so many partitions. */
+export const agentShards = 8
 
 const text = (name: string) => ({ AttributeName: name, AttributeType: 'S' as const })
 const number = (name: string) => ({ AttributeName: name, AttributeType: 'N' as const })

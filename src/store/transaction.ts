@@ -22,6 +22,8 @@ export interface Plan<T> {
   events: [EventDraft, ...EventDraft[]]
   changes: Change[]
   answer: T
+  /** What an Idempotency-Key gives again, where that is less than the answer: a secret is shown once. */
+  kept?: unknown
 }
 
 export interface Operation<T> {
@@ -132,7 +134,7 @@ export const makeCommit = (deps: CommitDeps) => {
       if ('unchanged' in plan) return ((await concluded()) ?? { answer: plan.unchanged }).answer
 
       if (!callerIsThere()) throw new ControlError('request_timeout', 'the caller has gone, or was cut off')
-      const { writes, events, changes, answer } = plan
+      const { writes, events, changes, answer, kept = answer } = plan
       const feed = changes.length === 0 ? undefined : feedItem(store, changes, clock())
       if (feed) releases.push(holdBack(feed.record))
       const ownItems = writes.map((write) => write.item)
@@ -140,7 +142,7 @@ export const makeCommit = (deps: CommitDeps) => {
       const eventWrites = events.flatMap((draft, i) => eventItems(store, eventId(i), draft, attribution))
       const items = [...ownItems, ...eventWrites, ...(feed ? [feed.item] : [])]
       const oncePosition = items.length
-      if (once) items.push(answerItem(store, once, answer, clock()))
+      if (once) items.push(answerItem(store, once, kept, clock()))
       if (items.length > maximumItems) throw new Error(`a transaction of ${items.length} items`)
 
       try {
