@@ -3,6 +3,7 @@ import { sha256Hex } from '../core/bytes.ts'
 import { type CertificateKind, type CertificateRecord, lineageOf } from '../core/certificate.ts'
 import { ControlError } from '../core/errors.ts'
 import type { PrincipalRecord } from '../core/principal.ts'
+import { renewalWindowOf } from '../core/renewal-window.ts'
 import { dayOf, toRfc3339 } from '../core/time.ts'
 import type { Csr } from '../pki/csr.ts'
 import type { Issuer } from '../pki/issuer.ts'
@@ -133,19 +134,16 @@ export const signFor = async (
   return { record, issuer }
 }
 
-/** When an agent should renew: around two thirds of the life that was granted. Fractions of that life. */
-const renewalWindow = { from: 0.6, to: 0.75 }
-
 /** The answer that hands a committed certificate over. */
 export const renderIssued = ({ record, issuer }: Signed, trustBundlePem: string, now: number): IssuedCertificate => {
   const pem = new X509Certificate(record.certificate_der).toString()
-  const life = record.expires_at - record.issued_at
+  const { renew_after, renew_before } = renewalWindowOf(record)
   return {
     certificate: renderCertificate(record, now),
     certificate_pem: pem,
     chain_pem: `${pem}${issuer.pem}`,
     trust_bundle_pem: trustBundlePem,
-    renew_after: toRfc3339(record.issued_at + life * renewalWindow.from),
-    renew_before: toRfc3339(record.issued_at + life * renewalWindow.to),
+    renew_after: toRfc3339(renew_after),
+    renew_before: toRfc3339(renew_before),
   }
 }

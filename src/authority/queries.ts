@@ -10,10 +10,12 @@ import {
   type ListCertificates,
   renderCertificate,
 } from '../wire/certificates.ts'
+import { type JoinRule, type JoinRulePage, type ListJoinRules, renderJoinRule } from '../wire/join-rules.ts'
+import { type JoinToken, type JoinTokenPage, type ListJoinTokens, renderJoinToken } from '../wire/join-tokens.ts'
 import { type ListPrincipals, type Principal, type PrincipalPage, renderPrincipal } from '../wire/principals.ts'
 
 export interface QueryDeps {
-  registry: Pick<Registry, 'principals' | 'certificates' | 'audit'>
+  registry: Pick<Registry, 'principals' | 'certificates' | 'audit' | 'joinTokens' | 'joinRules'>
   clock: () => number
   /** Latest expiry that any certificate can have, Unix milliseconds. */
   horizon: () => number
@@ -71,6 +73,25 @@ export const makeQueries = ({ registry, clock, horizon }: QueryDeps) => ({
     const certificate = await registry.certificates.get(serialNumber)
     if (certificate === undefined) throw new ControlError('not_found', 'there is no certificate of this serial number')
     return renderCertificate(certificate, clock())
+  },
+
+  listJoinTokens: async ({ limit = defaultLimit, ...query }: ListJoinTokens): Promise<JoinTokenPage> =>
+    renderPage(await registry.joinTokens.list({ ...query, limit }), (row) => renderJoinToken(row, clock())),
+
+  getJoinToken: async (id: string): Promise<JoinToken> => {
+    const token = await registry.joinTokens.get(id)
+    if (token === undefined) throw new ControlError('not_found', 'there is no join token of this id')
+    return renderJoinToken(token, clock())
+  },
+
+  /** Oldest first: in the order in which they are asked. */
+  listJoinRules: async ({ limit = defaultLimit, ...query }: ListJoinRules): Promise<JoinRulePage> =>
+    renderPage(await registry.joinRules.list({ ...query, limit }), renderJoinRule),
+
+  getJoinRule: async (id: string): Promise<JoinRule> => {
+    const rule = await registry.joinRules.get(id)
+    if (rule === undefined) throw new ControlError('not_found', 'there is no join rule of this id')
+    return renderJoinRule(rule)
   },
 
   listAuditEvents: async ({

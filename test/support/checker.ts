@@ -75,6 +75,34 @@ export const findBreaches = async (store: Store, now = Date.now()): Promise<stri
 
   for (const principal of principals.values()) checkPrincipal(principal)
 
+  // A join token never yields more identities than its uses, and each use is one certificate.
+  const tokens = new Map(
+    control.filter((item) => String(item['pk']).startsWith('JOINTOKEN#')).map((item) => [item['join_token_id'], item]),
+  )
+  for (const [id, token] of tokens) {
+    const actor = `join_token:${id}`
+    const yielded = [...certificates.values()].filter((row) => row.issued_by === actor)
+    const born = [...principals.values()].filter((row) => row.created_by === actor)
+    must(Number(token['uses']) <= Number(token['max_uses']), `${actor}: more uses than it has`)
+    must(yielded.length === token['uses'], `${actor}: ${yielded.length} certificates by ${token['uses']} uses`)
+    must(born.length <= Number(token['max_uses']), `${actor}: ${born.length} identities`)
+    must(eventsOf(String(id), 'join_token.create').length === 1, `${actor}: create events`)
+    must(eventsOf(String(id), 'join_token.use').length === token['uses'], `${actor}: use events`)
+    const revoked = token['revoked_at'] === undefined ? 0 : 1
+    must(eventsOf(String(id), 'join_token.revoke').length === revoked, `${actor}: revoke events`)
+    must(byKey.get(`JOINTOKENS|${id}`)?.['token_sha256'] === token['token_sha256'], `${actor}: is not listed`)
+    must(!JSON.stringify(token).includes('airj_'), `${actor}: its secret is kept`)
+  }
+  for (const row of certificates.values()) {
+    if (row.kind !== 'enrolled') continue
+    must(/^join_(token|rule):[0-9a-f]{32}$/.test(row.issued_by), `${row.serial_number}: enrolled by ${row.issued_by}`)
+  }
+  for (const principal of principals.values())
+    must(
+      eventsOf(principal.principal_id, 'principal.rejoin').length === principal.rejoins,
+      `${principal.principal_id}: rejoin events`,
+    )
+
   const listed = (byKey.get('ADMINS|ADMINS')?.['admins'] ?? {}) as Record<string, number>
   for (const principal of principals.values()) {
     if (principal.type !== 'admin' || principal.status !== 'active') {

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto'
+import { JoinRefused } from '../auth/join/proof.ts'
+import { sha256Hex } from '../core/bytes.ts'
+import { isPrincipalId } from '../core/ids.ts'
+import { type JoinTokenRecord, statusOfJoinToken, tokenActor } from '../core/joining.ts'
+import type { Registry } from '../store/registry.ts'
+import type { EnrollByToken } from '../wire/enrollments.ts'
+import { type JoinTicket, onceOf } from './join-ticket.ts'
+
+export interface TokenTicketDeps {
+  registry: Pick<Registry, 'joinTokens'>
+  clock: () => number
+}
+
+/** @see RFC 4648 §6, in lower case */
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
+const suffixLength = 8
+
+const newSuffix = (): string => [...randomBytes(suffixLength)].map((octet) => base32[octet % 32]).join('')
+
+const reasonOf = {
+  revoked: 'the join token is revoked',
+  expired: 'the join token is expired',
+  used: 'the join token is used up',
+} as const
+
+const idFrom = ({ principal_id, id_prefix = '' }: JoinTokenRecord, asked: string | undefined): string => {
+  if (principal_id !== undefined) {
+    if (asked !== undefined && asked !== principal_id)
+      throw new JoinRefused('the join token is for another principal_id')
+    return principal_id
+  }
+  if (asked === undefined) return `${id_prefix}${newSuffix()}`
+  if (!asked.startsWith(id_prefix) || asked.length === id_prefix.length)
+    throw new JoinRefused('the principal_id does not begin as the join token demands')
+  if (!isPrincipalId(asked)) throw new JoinRefused('the principal_id is malformed')
+  return asked
+}
+
+/** What a join token is good for. Throws JoinRefused when there is none of this secret, or when it is over. */
+export const makeTokenTicket =
+  ({ registry, clock }: TokenTicketDeps) =>
+  async (body: EnrollByToken, csrSha256: string): Promise<JoinTicket> => {
+    const secretSha256 = sha256Hex(body.join_token)
+    const read = async (): Promise<JoinTokenRecord> => {
+      const token = await registry.joinTokens.find(secretSha256)
+      if (token === undefined) throw new JoinRefused('there is no such join token')
+      return token
+    }
+    const demand = (token: JoinTokenRecord, good: 'active' | 'used'): void => {
+      const status = statusOfJoinToken(token, clock())
+      if (status === 'active' || status === good) return
+      throw new JoinRefused(reasonOf[status], { by: tokenActor(token.join_token_id) })
+    }
+
+    const token = await read()
+    // One that is used up still answers the request that used it.
+    demand(token, 'used')
+    const by = tokenActor(token.join_token_id)
+    return {
+      by,
+      once: onceOf('token', secretSha256, csrSha256, token.expires_at),
+      exclusive: by,
+      principal_type: token.principal_type,
+      rejoin: token.rejoin,
+      names_principal: token.principal_id !== undefined,
+      ...(token.validity_seconds === undefined ? {} : { validity_seconds: token.validity_seconds }),
+      metadata: token.metadata,
+      principalId: (asked) => idFrom(token, asked),
+      spend: async (principalId) => {
+        const fresh = await read()
+        demand(fresh, 'active')
+        return {
+          writes: [{ item: registry.joinTokens.use(fresh, clock()) }],
+          events: [{ action: 'join_token.use', target: token.join_token_id, after: { principal_id: principalId } }],
+        }
+      },
+    }
+  }
