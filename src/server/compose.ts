@@ -1,11 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { makeAdmit } from '../auth/admission.ts'
 import { makeDecisions } from '../auth/decisions.ts'
-import { makeDenialAudit } from '../auth/denial-audit.ts'
+import { type DenialAuditDeps, makeDenialAudit } from '../auth/denial-audit.ts'
 import { makeRecheck } from '../auth/recheck.ts'
 import { makeActivatePrincipal } from '../authority/activate-principal.ts'
+import { makeAgentQueries } from '../authority/agent-queries.ts'
 import { makeCreatePrincipal } from '../authority/create-principal.ts'
 import { makeDeletePrincipal } from '../authority/delete-principal.ts'
+import { makeClaimCommand } from '../authority/deliver-command.ts'
+import { makeFinishCommand } from '../authority/finish-command.ts'
 import { makeRecordFirstUse } from '../authority/first-use.ts'
 import { makeIssue } from '../authority/issue.ts'
 import type { IssuingDeps } from '../authority/issuing.ts'
@@ -13,20 +16,26 @@ import { makeGetRevocation, makeRevocationWorker, makeStartRevocation } from '..
 import { makeQueries } from '../authority/queries.ts'
 import { makeRegisterAdmin } from '../authority/register-admin.ts'
 import { makeRenew } from '../authority/renew.ts'
+import { makeReportStatus } from '../authority/report-status.ts'
 import { makeRevoke } from '../authority/revoke.ts'
+import { makeSendCommand } from '../authority/send-command.ts'
 import { makeSuspendPrincipal } from '../authority/suspend-principal.ts'
 import { makeUpdatePrincipal } from '../authority/update-principal.ts'
+import { timeOrderedId } from '../core/ids.ts'
 import { day, minute, second } from '../core/time.ts'
 import { makeAdmissionRows } from '../store/admission-rows.ts'
 import { openStore, type StoreOptions } from '../store/client.ts'
 import { withDeadline } from '../store/deadline.ts'
 import { feedGap, largestSkew, makeFeedReader } from '../store/feed.ts'
 import { openRegistry } from '../store/registry.ts'
+import { makeFleet } from './agents/fleet.ts'
+import { type Hub, makeHub } from './agents/hub.ts'
 import { announce } from './announce.ts'
 import { makeAuthorities } from './authorities.ts'
 import type { Config } from './config.ts'
 import type { Connections } from './connections.ts'
 import { makeEffects } from './effects.ts'
+import { makeJoining } from './joining.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Plane, Verbs } from './plane.ts'
@@ -45,11 +54,15 @@ export interface PlaneDeps {
   clock: () => number
   /** Where the store is, when not where the standard AWS variables say. */
   store?: Pick<StoreOptions, 'endpoint' | 'region' | 'credentials'>
+  /** Where machines join, once the port is open. */
+  enrollPort?: () => number | undefined
 }
 
 /** How often a server looks for mass revocations that another one left behind. Milliseconds. */
 const lookForRevocationsEvery = 5 * second
 const sweepDenialsEvery = 15 * second
+/** How often a server looks for principals of tasks and runs that are over. Milliseconds. */
+const lookForDepartedEvery = 30 * second
 
 /** Puts one process's plane together: the one place where adapters are chosen. */
 export const makePlane = (deps: PlaneDeps): Plane => {
@@ -69,6 +82,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     clock,
     supersedeGrace: config.supersedeGrace,
     onRevocationStarted: () => outsideOfRequests(() => void runRevocations()),
+    agents: () => agents,
   })
   const registry = openRegistry({
     store,
@@ -102,8 +116,10 @@ export const makePlane = (deps: PlaneDeps): Plane => {
 
   const rules = () => ({ supersede_grace: config.supersedeGrace })
   const rows = makeAdmissionRows(store)
+  const recordDenial: DenialAuditDeps['record'] = (event, source) =>
+    withDeadline(5 * second, () => registry.audit.record(event, source, clock()))
   const denials = makeDenialAudit({
-    record: (event, source) => withDeadline(5 * second, () => registry.audit.record(event, source, clock())),
+    record: recordDenial,
     clock,
     onFailure: (error) => log.debug({ event: 'denial_not_audited', reason: (error as Error).message }),
   })
@@ -131,6 +147,29 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     onFailure: storeFailed,
   })
 
+  const commands = { registry, clock }
+  const server_id = timeOrderedId(clock())
+  const agents: Hub = makeHub({
+    server_id,
+    registry,
+    claim: makeClaimCommand(commands),
+    fleet: (streams) =>
+      makeFleet({
+        server_id,
+        clock,
+        streams,
+        renew: (lease) => withDeadline(2 * second, () => registry.leases.renew(lease)),
+        read: () => withDeadline(2 * second, () => registry.leases.all()),
+        onFailure: storeFailed,
+      }),
+    trustBundleVersion: () => authorities().trustBundle.version,
+    clock,
+    random: Math.random,
+    log,
+    outsideOfRequests,
+  })
+  let toldVersion = authorities().trustBundle.version
+
   const horizon = () => Math.max(authorities().horizon, clock() + config.maxValidity) + day
   const issuing: IssuingDeps = {
     activeIssuer: () => authorities().active,
@@ -144,6 +183,16 @@ export const makePlane = (deps: PlaneDeps): Plane => {
   const issue = makeIssue({ ...issuing, registry })
   const createPrincipal = makeCreatePrincipal(changing)
   const massRevocation = { registry, clock, horizon }
+  const joining = makeJoining({
+    registry,
+    issuing,
+    config,
+    log,
+    clock,
+    record: recordDenial,
+    enrollPort: deps.enrollPort ?? (() => undefined),
+    rootFingerprints: () => authorities().trustBundle.sha256,
+  })
   const verbs: Verbs = announce(
     {
       ...makeQueries({ registry, clock, horizon }),
@@ -157,6 +206,11 @@ export const makePlane = (deps: PlaneDeps): Plane => {
       revokeCertificate: makeRevoke(changing),
       startRevocation: makeStartRevocation(massRevocation),
       getRevocation: makeGetRevocation(massRevocation),
+      ...makeAgentQueries({ registry, clock }),
+      reportStatus: makeReportStatus({ registry, clock, heard: agents.heard, reportAfter: agents.reportAfter }),
+      sendCommand: makeSendCommand(commands),
+      finishCommand: makeFinishCommand(commands),
+      ...joining.verbs,
     },
     { log, metrics, dropDecisions: decisions.dropPrincipal },
   )
@@ -204,6 +258,8 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     present: (certificate) => authorities().present(certificate),
     admit,
     answers: registry.answers,
+    attachAgent: agents.attach,
+    askToRenew: agents.askToRenew,
     registerAdmin: makeRegisterAdmin({ registry, createPrincipal, issue }),
     trustBundle: () => authorities().trustBundle,
     issuerCertificates: () => authorities().certificates,
@@ -213,6 +269,9 @@ export const makePlane = (deps: PlaneDeps): Plane => {
       for (const { presented } of connections.entries())
         if (!known.has(presented.issuer_id))
           connections.cut({ issuer_id: presented.issuer_id }, 'certificate_untrusted')
+      const { version } = authorities().trustBundle
+      if (version !== toldVersion) agents.trustChanged()
+      toldVersion = version
     },
     failingChecks: () =>
       Object.entries(checks())
@@ -222,9 +281,12 @@ export const makePlane = (deps: PlaneDeps): Plane => {
       stopped = false
       await feed.start()
       recheck.start()
+      await agents.start()
       timers.push(
         setInterval(() => void runRevocations(), lookForRevocationsEvery),
         setInterval(denials.sweep, sweepDenialsEvery),
+        setInterval(joining.sweep, sweepDenialsEvery),
+        setInterval(() => void joining.removeDeparted().catch(storeFailed), lookForDepartedEvery),
       )
     },
     stop: async () => {
@@ -232,6 +294,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
       feed.stop()
       recheck.stop()
       for (const timer of timers) clearInterval(timer)
+      await agents.stop()
       await revoking
       store.close()
     },

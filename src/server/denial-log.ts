@@ -5,6 +5,8 @@ export interface Denial {
   code: string
   serial_number?: string
   remote_address: string
+  /** What else there is to know. */
+  [name: string]: unknown
 }
 
 /** Lines per minute, from one address and from all. */
@@ -12,7 +14,7 @@ const perSource = 10
 const overall = 100
 
 /** Logs peers that were refused at the door: the first few of a minute, then only how many more there were. */
-export const makeDenialLog = (log: Log, clock: Clock) => {
+export const makeDenialLog = (log: Log, clock: Clock, event = 'admission_denied') => {
   let began = 0
   let written = 0
   let left = 0
@@ -35,7 +37,7 @@ export const makeDenialLog = (log: Log, clock: Clock) => {
     // Bounded by `overall`: an address is noted only with a line.
     bySource.set(denial.remote_address, before + 1)
     written++
-    log.warn({ event: 'admission_denied', ...denial, ...(left === 0 ? {} : { not_logged: left }) })
+    log.warn({ event, ...denial, ...(left === 0 ? {} : { not_logged: left }) })
     left = 0
   }
 }

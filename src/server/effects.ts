@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Decisions } from '../auth/decisions.ts'
 import type { Change, FeedRecord } from '../store/feed.ts'
+import type { Hub } from './agents/hub.ts'
 import type { Connections } from './connections.ts'
 import { currentSocket } from './plugins/current-socket.ts'
 
@@ -11,10 +12,12 @@ export interface EffectsDeps {
   /** Milliseconds. */
   supersedeGrace: number
   onRevocationStarted: () => void
+  agents: () => Pick<Hub, 'deliver' | 'replaced'>
 }
 
 /** What a change of rights does to this process: cached decisions go, connections are cut or end after their response. */
-export const makeEffects = ({ decisions, connections, clock, supersedeGrace, onRevocationStarted }: EffectsDeps) => {
+export const makeEffects = (deps: EffectsDeps) => {
+  const { decisions, connections, clock, supersedeGrace, onRevocationStarted, agents } = deps
   // A timer remembers its surroundings: the socket of a request that is long over would stay in memory with it.
   const outsideOfRequests = AsyncLocalStorage.snapshot()
 
@@ -63,6 +66,12 @@ export const makeEffects = ({ decisions, connections, clock, supersedeGrace, onR
         return
       case 'revocation_started':
         onRevocationStarted()
+        return
+      case 'command_created':
+        agents().deliver(change.principal_id, change.command_id)
+        return
+      case 'stream_replaced':
+        agents().replaced(change)
     }
   }
 

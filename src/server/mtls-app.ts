@@ -16,8 +16,11 @@ import { demandPermissions } from './plugins/permission.ts'
 import { makeRateLimit } from './plugins/rate-limit.ts'
 import { limitStoreTime } from './plugins/store-time.ts'
 import { addAgentEvents } from './routes/agent-events.ts'
+import { addAgents } from './routes/agents.ts'
 import { addAuditEvents } from './routes/audit-events.ts'
 import { addCertificates } from './routes/certificates.ts'
+import { addJoinRules } from './routes/join-rules.ts'
+import { addJoinTokens } from './routes/join-tokens.ts'
 import { addOpenApiDocument } from './routes/openapi-document.ts'
 import { addPrincipals } from './routes/principals.ts'
 import { whenAdmitting } from './routes/responses.ts'
@@ -38,7 +41,7 @@ export interface MtlsAppConfig {
 }
 
 /** The part of the plane that speaks HTTP. */
-export type ServedPlane = Pick<Plane, 'verbs' | 'admit' | 'answers' | 'trustBundle'>
+export type ServedPlane = Pick<Plane, 'verbs' | 'admit' | 'answers' | 'trustBundle' | 'attachAgent'>
 
 export interface MtlsAppDeps {
   plane: ServedPlane
@@ -48,6 +51,8 @@ export interface MtlsAppDeps {
   /** The peer's address, from the PROXY header where there is one. */
   remoteAddressOf(socket: Socket): string
   clock?: Clock
+  /** In [0, 1): jitter. */
+  random?: () => number
   config?: MtlsAppConfig
 }
 
@@ -79,6 +84,7 @@ export const makeMtlsApp = async (deps: MtlsAppDeps): Promise<MtlsApp> => {
   const base = await makeBaseApp({
     log,
     clock,
+    random: deps.random,
     mayKnow: (request) => request.caller !== undefined,
     guard: (app) => {
       app.addHook('onRequest', (request, _reply, done) => enterSocket(request.raw.socket, done))
@@ -107,8 +113,11 @@ export const makeMtlsApp = async (deps: MtlsAppDeps): Promise<MtlsApp> => {
   addCertificates(app, plane)
   addPrincipals(app, plane)
   addRevocations(app, plane)
+  addJoinTokens(app, plane)
+  addJoinRules(app, plane)
   addTrustBundle(app, () => plane.trustBundle(), whenAdmitting)
   addAuditEvents(app, plane)
+  addAgents(app, plane)
   addAgentEvents(app, { plane, connections, streams })
   addOpenApiDocument(app)
   await app.ready()

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import type { TSchema } from 'typebox'
+import { Agent, AgentDetail, AgentPage, ReportStatus, StatusAnswer } from '../wire/agents.ts'
 import { AuditEvent, AuditEventPage } from '../wire/audit-events.ts'
 import {
   Certificate,
@@ -11,31 +12,64 @@ import {
   RenewCertificate,
   RevokeCertificate,
 } from '../wire/certificates.ts'
+import { Command, CommandPage, FinishCommand, SendCommand } from '../wire/commands.ts'
+import { Enroll, Enrollment } from '../wire/enrollments.ts'
+import {
+  CreateJoinRule,
+  JoinRule,
+  JoinRulePage,
+  JoinRuleTest,
+  TestJoinRule,
+  UpdateJoinRule,
+} from '../wire/join-rules.ts'
+import { CreatedJoinToken, CreateJoinToken, JoinToken, JoinTokenPage } from '../wire/join-tokens.ts'
 import { CreatePrincipal, Principal, PrincipalPage, SuspendPrincipal, UpdatePrincipal } from '../wire/principals.ts'
 import { Problem } from '../wire/problem.ts'
 import { Revocation, StartRevocation } from '../wire/revocations.ts'
 import { TrustBundle } from '../wire/trust-bundle.ts'
 import { Whoami } from '../wire/whoami.ts'
 import type { ServedPlane } from './mtls-app.ts'
+import type { Plane } from './plane.ts'
 
 /** Documents that deserve a name; wherever they stand, a reference is put. */
 const named: Record<string, TSchema> = {
+  Agent,
+  AgentDetail,
+  AgentPage,
   AuditEvent,
   AuditEventPage,
   Certificate,
   CertificatePage,
+  Command,
+  CommandPage,
+  CreateJoinRule,
+  CreateJoinToken,
+  CreatedJoinToken,
   CreatePrincipal,
+  Enroll,
+  Enrollment,
+  FinishCommand,
   IssueCertificate,
   IssuedCertificate,
+  JoinRule,
+  JoinRulePage,
+  JoinRuleTest,
+  JoinToken,
+  JoinTokenPage,
   Principal,
   PrincipalPage,
   Problem,
   RenewCertificate,
+  ReportStatus,
   Revocation,
   RevokeCertificate,
+  SendCommand,
   StartRevocation,
+  StatusAnswer,
   SuspendPrincipal,
+  TestJoinRule,
   TrustBundle,
+  UpdateJoinRule,
   UpdatePrincipal,
   Whoami,
 }
@@ -55,6 +89,7 @@ const base = {
     { name: 'principals', description: 'Registered identities' },
     { name: 'certificates', description: 'What they hold' },
     { name: 'revocations', description: 'Many certificates at once' },
+    { name: 'joining', description: 'How new machines become principals' },
     { name: 'trust', description: 'Public trust material' },
     { name: 'audit', description: 'What happened' },
     { name: 'agents', description: 'Running workers and services' },
@@ -98,18 +133,41 @@ export const openApiOf = (app: FastifyInstance): Record<string, Json> => {
   }
 }
 
+const silent = { log: pino({ level: 'silent' }), remoteAddressOf: () => '' }
+
+/** What the enrolment listener serves and no other: calls of those who have no certificate, so they need none. */
+const describeEnrolment = async (): Promise<Record<string, Json>> => {
+  const { makeEnrollApp } = await import('./enroll-app.ts')
+  const { app } = await makeEnrollApp({ plane: {} as Plane, ...silent })
+  try {
+    const { '/v1/enrollments': enrollments } = openApiOf(app)['paths'] as Record<string, Record<string, object>>
+    const operations = Object.entries(enrollments ?? {})
+    return {
+      '/v1/enrollments': Object.fromEntries(operations.map(([method, one]) => [method, { ...one, security: [] }])),
+    }
+  } finally {
+    await app.close()
+  }
+}
+
+/** The whole contract: what an app that is ready serves, and what the enrolment listener does. */
+export const contractOf = async (app: FastifyInstance): Promise<Record<string, Json>> => {
+  const document = openApiOf(app)
+  const paths = { ...(document['paths'] as Record<string, Json>), ...(await describeEnrolment()) }
+  return { ...document, paths: sortKeys(paths) }
+}
+
 /** The document as it is committed in docs/openapi.json; built with no plane behind the routes. */
 export const renderOpenApi = async (): Promise<string> => {
   const { makeMtlsApp } = await import('./mtls-app.ts')
   const { app } = await makeMtlsApp({
     plane: {} as ServedPlane,
-    log: pino({ level: 'silent' }),
+    ...silent,
     metrics: { admission: () => {} },
     connections: { presentedOf: () => undefined, identify: () => {}, setStream: () => {} },
-    remoteAddressOf: () => '',
   })
   try {
-    return `${JSON.stringify(openApiOf(app), null, 2)}\n`
+    return `${JSON.stringify(await contractOf(app), null, 2)}\n`
   } finally {
     await app.close()
   }

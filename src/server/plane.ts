@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { Admitted, Presented, Source } from '../auth/caller.ts'
 import type { CallerRequest } from '../authority/request.ts'
 import type { Once } from '../core/once.ts'
+import type { AgentDetail, AgentPage, ListAgents, ReportStatus, StatusAnswer } from '../wire/agents.ts'
 import type { AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'
 import type {
   Certificate,
@@ -12,6 +13,24 @@ import type {
   RenewCertificate,
   RevokeCertificate,
 } from '../wire/certificates.ts'
+import type { Command, CommandPage, FinishCommand, ListCommands, SendCommand } from '../wire/commands.ts'
+import type { Enroll, Enrollment } from '../wire/enrollments.ts'
+import type {
+  CreateJoinRule,
+  JoinRule,
+  JoinRulePage,
+  JoinRuleTest,
+  ListJoinRules,
+  TestJoinRule,
+  UpdateJoinRule,
+} from '../wire/join-rules.ts'
+import type {
+  CreatedJoinToken,
+  CreateJoinToken,
+  JoinToken,
+  JoinTokenPage,
+  ListJoinTokens,
+} from '../wire/join-tokens.ts'
 import type {
   CreatePrincipal,
   ListPrincipals,
@@ -22,6 +41,7 @@ import type {
 } from '../wire/principals.ts'
 import type { Revocation, StartRevocation } from '../wire/revocations.ts'
 import type { TrustBundle } from '../wire/trust-bundle.ts'
+import type { Attached } from './agents/hub.ts'
 
 /** Optimistic concurrency: the version of `If-Match`, when the caller sent one. */
 export interface Expected {
@@ -55,6 +75,29 @@ export interface Verbs {
   startRevocation(request: CallerRequest, body: StartRevocation): Promise<Revocation>
   getRevocation(revocationId: string): Promise<Revocation>
   listAuditEvents(query: ListAuditEvents): Promise<AuditEventPage>
+  createJoinToken(request: CallerRequest, body: CreateJoinToken): Promise<CreatedJoinToken>
+  listJoinTokens(query: ListJoinTokens): Promise<JoinTokenPage>
+  getJoinToken(joinTokenId: string): Promise<JoinToken>
+  revokeJoinToken(request: CallerRequest, joinTokenId: string): Promise<JoinToken>
+  createJoinRule(request: CallerRequest, body: CreateJoinRule): Promise<JoinRule>
+  listJoinRules(query: ListJoinRules): Promise<JoinRulePage>
+  getJoinRule(joinRuleId: string): Promise<JoinRule>
+  updateJoinRule(
+    request: CallerRequest,
+    joinRuleId: string,
+    body: UpdateJoinRule,
+    expected: Expected,
+  ): Promise<JoinRule>
+  deleteJoinRule(request: CallerRequest, joinRuleId: string): Promise<JoinRule>
+  testJoinRule(body: TestJoinRule): Promise<JoinRuleTest>
+  /** The one verb of those who have no certificate. */
+  enroll(source: Source, body: Enroll): Promise<Enrollment>
+  reportStatus(request: CallerRequest, body: ReportStatus): Promise<StatusAnswer>
+  listAgents(query: ListAgents): Promise<AgentPage>
+  getAgent(principalId: string): Promise<AgentDetail>
+  sendCommand(request: CallerRequest, principalId: string, body: SendCommand): Promise<Command>
+  listCommands(principalId: string, query: ListCommands): Promise<CommandPage>
+  finishCommand(request: CallerRequest, commandId: string, body: FinishCommand): Promise<Command>
 }
 
 export interface StoredAnswer {
@@ -76,6 +119,10 @@ export interface Plane {
     /** Keeps the answer of a request that changed nothing. When another answer was first, that one is returned. */
     keep(once: Once, body: unknown): Promise<StoredAnswer | undefined>
   }
+  /** Makes an agent's event stream known before it begins; `instance` is random per start of the agent. */
+  attachAgent(request: CallerRequest, instance: string): Promise<Attached>
+  /** Asks the connected holders of an issuer's certificates to renew, each at a moment of its own within `milliseconds`. */
+  askToRenew(issuerId: string, milliseconds: number): void
   /** Makes or finds an admin and has its request signed: for bootstrap alone, never behind a route. */
   registerAdmin(admin: { principal_id: string; csr_pem: string }): Promise<IssuedCertificate>
   trustBundle(): TrustBundle

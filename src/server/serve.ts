@@ -71,6 +71,7 @@ export const serve = async ({
   store,
 }: ServeDeps): Promise<Serving> => {
   const metrics: Metrics = makeMetrics()
+  let enrollPort: number | undefined
   const connections = makeConnections({ clock, log, metrics })
   const plane = await makePlane({
     config,
@@ -80,6 +81,7 @@ export const serve = async ({
     connections,
     clock,
     ...(store && { store }),
+    enrollPort: () => enrollPort,
   })
   metrics.watch({ connections: connections.countByType, certificateExpiry: secrets.secondsUntilExpiry })
   let draining = false
@@ -100,7 +102,7 @@ export const serve = async ({
     check: makePeerCheck({ plane, connections, denied: makeDenialLog(log, clock) }),
     httpServer: mtls.httpServer,
   })
-  const enroll = await makeEnrollApp({ plane, log, clock })
+  const enroll = await makeEnrollApp({ plane, log, remoteAddressOf, clock })
   enroll.httpServer.keepAliveTimeout = anonymousKeepAlive
   const joining = makeRequestsInFlight()
   joining.watch(enroll.httpServer)
@@ -144,6 +146,7 @@ export const serve = async ({
     ...opening('pki', pki, config.pkiListen),
     ...(worker ? [] : opening('metrics', metricsServer, config.metricsListen)),
   ])
+  enrollPort = addresses.enroll_listen === undefined ? undefined : Number(addresses.enroll_listen.split(':').at(-1))
   plane.start().catch((err: unknown) => log.error({ event: 'store_degraded', err }))
 
   const drain = makeDrain({

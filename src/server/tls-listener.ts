@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server as HttpServer } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
-import { minute } from '../core/time.ts'
+import { minute, second } from '../core/time.ts'
 import { type CidrSet, plainAddress } from './cidr.ts'
+import { handshakeQueueDefaults, makeHandshakeQueue } from './handshake-queue.ts'
 import type { HandshakeFailure, Metrics } from './metrics.ts'
 import { takeProxyHeader } from './proxy-protocol.ts'
 import { setRemoteAddress } from './remote-address.ts'
@@ -36,7 +37,12 @@ interface Handshake {
   raw: Socket
   remoteAddress: string
   deadline: NodeJS.Timeout
+  /** On the clock of `performance.now()`. */
+  since: number
 }
+
+/** While others wait for a place, a handshake has only this long. Milliseconds. */
+const pressedTimeout = second
 
 const failureOf = (error: NodeJS.ErrnoException): HandshakeFailure => {
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return 'client_closed'
@@ -45,7 +51,7 @@ const failureOf = (error: NodeJS.ErrnoException): HandshakeFailure => {
 
 /**
  * A port on which TLS is spoken, and HTTP once the peer has passed the check.
- * The way of a connection: accept → PROXY header, if it comes from a balancer → handshake → check → HTTP.
+ * The way of a connection: accept → PROXY header, if it comes from a balancer → its turn → handshake → check → HTTP.
  */
 export const makeTlsListener = (deps: TlsListenerDeps): TlsListener => {
   const open = new Set<Handshake>()
@@ -72,23 +78,41 @@ export const makeTlsListener = (deps: TlsListenerDeps): TlsListener => {
     if (raw.destroyed) return
     // Node's own limit begins anew with each byte; this one does not.
     const deadline = setTimeout(() => fail(handshake, 'timeout'), handshakeTimeout)
-    const handshake: Handshake = { raw, remoteAddress, deadline }
+    const handshake: Handshake = { raw, remoteAddress, deadline, since: performance.now() }
     open.add(handshake)
     raw.once('close', () => fail(handshake, 'client_closed'))
     current.run(handshake, () => tlsServer.emit('connection', raw))
   }
 
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: minute }, (raw) => {
-    raw.on('error', () => undefined)
-    const address = plainAddress(raw.remoteAddress ?? '')
-    if (!deps.proxies?.has(address)) return begin(raw, address)
-    const deadline = setTimeout(() => refuse(raw, 'timeout'), handshakeTimeout)
-    takeProxyHeader(raw, (header) => {
-      clearTimeout(deadline)
-      if (header !== undefined) begin(raw, header.address ?? address)
-      else if (!raw.destroyed) refuse(raw, 'proxy_header')
-    })
+  const queue = makeHandshakeQueue({
+    ...handshakeQueueDefaults,
+    open: () => open.size,
+    dropSlowest: () => {
+      const [oldest] = open
+      if (oldest === undefined || performance.now() - oldest.since < pressedTimeout) return false
+      fail(oldest, 'timeout')
+      return true
+    },
   })
+  const enter = (raw: Socket, remoteAddress: string) => {
+    const place = { begin: () => begin(raw, remoteAddress), giveUp: () => refuse(raw, 'limit') }
+    if (!queue.enter(place)) refuse(raw, 'limit')
+  }
+
+  const server = createServer(
+    { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: minute },
+    (raw) => {
+      raw.on('error', () => undefined)
+      const address = plainAddress(raw.remoteAddress ?? '')
+      if (!deps.proxies?.has(address)) return enter(raw, address)
+      const deadline = setTimeout(() => refuse(raw, 'timeout'), handshakeTimeout)
+      takeProxyHeader(raw, (header) => {
+        clearTimeout(deadline)
+        if (header !== undefined) enter(raw, header.address ?? address)
+        else if (!raw.destroyed) refuse(raw, 'proxy_header')
+      })
+    },
+  )
   server.maxConnections = deps.maxConnections
   // Of several workers, too: passed on, a connection would go round for as long as all are full.
   Object.assign(server, { dropMaxConnection: true })

@@ -35,7 +35,8 @@ export const secureContextOf = (material: TlsMaterial): SecureContextOptions => 
 /** `rejectUnauthorized` is off because our own check decides: `authorized` names at most one fault of many. */
 export const tlsOptionsOf = (material: TlsMaterial, requestCert: boolean): TlsOptions => ({
   ...secureContextOf(material),
-  ALPNProtocols: ['http/1.1'],
+  // A list would be copied for each connection, into memory that it keeps alive.
+  ALPNCallback: ({ protocols }) => (protocols.includes('http/1.1') ? 'http/1.1' : undefined),
   handshakeTimeout,
   requestCert,
   rejectUnauthorized: false,

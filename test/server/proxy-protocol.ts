@@ -92,6 +92,7 @@ const startListener = async (t: Test, proxies: string | undefined) => {
       raw.write(piece)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
+    // It may have ended before we speak TLS: then nobody would tell us.
     if (raw.destroyed) return ''
     return new Promise((resolve) => {
       let body = ''

@@ -10,6 +10,8 @@ import { type MtlsAppConfig, makeMtlsApp, type ServedPlane } from '../../src/ser
 import type { StoredAnswer, Verbs } from '../../src/server/plane.ts'
 import type { OpenStream } from '../../src/server/plugins/admission.ts'
 import { renderCertificate } from '../../src/wire/certificates.ts'
+import { renderJoinRule } from '../../src/wire/join-rules.ts'
+import { renderJoinToken } from '../../src/wire/join-tokens.ts'
 import { renderPrincipal } from '../../src/wire/principals.ts'
 
 const epoch = Date.UTC(2026, 0, 1)
@@ -77,6 +79,59 @@ const revocation = (revocation_id: string) => ({
   created_by: 'admin-1',
 })
 
+const window = { renew_after: '2026-01-02T00:00:00.000Z', renew_before: '2026-01-03T00:00:00.000Z' }
+
+const agent = {
+  principal_id: 'worker-1',
+  presence: 'online' as const,
+  last_seen_at: '2026-01-01T00:00:00.000Z',
+  metadata: {},
+}
+
+const command = {
+  command_id: '2'.repeat(32),
+  principal_id: 'worker-1',
+  command: 'renew' as const,
+  state: 'pending' as const,
+  created_at: '2026-01-01T00:00:00.000Z',
+  created_by: 'admin-1',
+  expires_at: '2026-01-01T00:05:00.000Z',
+}
+
+const joinToken = renderJoinToken(
+  {
+    join_token_id: '3'.repeat(32),
+    token_sha256: '',
+    principal_type: 'worker',
+    id_prefix: 'worker-',
+    created_at: epoch,
+    created_by: 'admin-1',
+    expires_at: epoch + 1,
+    max_uses: 1,
+    uses: 0,
+    rejoin: false,
+    allow_admin: false,
+    metadata: {},
+  },
+  epoch,
+)
+
+const joinRule = renderJoinRule({
+  join_rule_id: '4'.repeat(32),
+  version: 1,
+  created_at: epoch,
+  created_by: 'admin-1',
+  updated_at: epoch,
+  enabled: true,
+  method: 'aws_iam',
+  principal_type: 'worker',
+  principal_id_template: 'w-{session_name}',
+  metadata: {},
+  rejoin: false,
+  max_rejoins: 5,
+  aws_iam: { account_ids: ['123456789012'], role_names: ['x'], trust_session_name: true },
+})
+
 export const trustBundle = { roots_pem: 'ROOTS\n', sha256: ['f'.repeat(64)], version: '0123456789abcdef' }
 
 export interface FakePlane extends ServedPlane {
@@ -122,9 +177,29 @@ export const makeFakePlane = (): FakePlane => {
     listCertificates: async () => ({ items: [renderCertificate(workerRow, epoch)] }),
     getCertificate: async (serial) => renderCertificate(certificateOf(serial), epoch),
     revokeCertificate: async (_request, serial) => renderCertificate(certificateOf(serial), epoch),
+    createJoinToken: async () => joinToken,
+    listJoinTokens: async () => ({ items: [joinToken] }),
+    getJoinToken: async () => joinToken,
+    revokeJoinToken: async () => joinToken,
+    createJoinRule: async () => joinRule,
+    listJoinRules: async () => ({ items: [joinRule] }),
+    getJoinRule: async () => joinRule,
+    updateJoinRule: async () => joinRule,
+    deleteJoinRule: async () => joinRule,
+    testJoinRule: async () => ({ would_join: false, reasons: [] }),
+    enroll: async () => ({
+      ...issued(workerRow),
+      principal: renderPrincipal(principalRow('worker-1', 'worker'), epoch),
+    }),
     startRevocation: async () => revocation('1'.repeat(32)),
     getRevocation: async (id) => revocation(id),
     listAuditEvents: async () => ({ items: [] }),
+    reportStatus: async () => ({ report_after_seconds: 25, ...window }),
+    listAgents: async () => ({ items: [agent] }),
+    getAgent: async () => ({ ...agent, commands: [command] }),
+    sendCommand: async () => command,
+    listCommands: async () => ({ items: [command] }),
+    finishCommand: async () => command,
   }
   for (const [name, verb] of Object.entries(verbs)) {
     Object.assign(verbs, {
@@ -159,6 +234,10 @@ export const makeFakePlane = (): FakePlane => {
       },
     },
     trustBundle: () => trustBundle,
+    attachAgent: async () => {
+      const snapshot = { commands: [], trust_bundle_version: trustBundle.version, ...window, report_after_seconds: 25 }
+      return { snapshot, opened: (stream) => stream.send('snapshot', snapshot), closed: () => undefined }
+    },
   }
 }
 
@@ -181,6 +260,8 @@ export interface MtlsOptions {
   config?: MtlsAppConfig
   clock?: () => number
   logged?: Record<string, unknown>[]
+  /** In [0, 1): where jitter falls. */
+  random?: number
 }
 
 /** The mTLS application behind plain TCP: one port per certificate, so that a port stands for a caller. */
@@ -205,6 +286,7 @@ export const openMtlsApp = async (options: MtlsOptions = {}) => {
       setStream: (socket, stream) => void streams.set(socket, stream),
     },
     remoteAddressOf: () => '192.0.2.7',
+    random: () => options.random ?? 0,
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     // The limit of rates has its own test; everybody else's would trip over it.
     config: { requestsPerSecond: 1e6, burst: 1e6, ...options.config },
@@ -248,7 +330,11 @@ export const openMtlsApp = async (options: MtlsOptions = {}) => {
 /** The enrolment application behind plain TCP. */
 export const openEnrollApp = async () => {
   const log = pino({ level: 'silent' })
-  const { app, httpServer } = await makeEnrollApp({ plane: { trustBundle: () => trustBundle }, log })
+  const { app, httpServer } = await makeEnrollApp({
+    plane: { trustBundle: () => trustBundle, verbs: makeFakePlane().verbs },
+    log,
+    remoteAddressOf: () => '192.0.2.7',
+  })
   const { server, port, sockets } = await listen((socket) => void httpServer.emit('connection', socket))
   return {
     app,

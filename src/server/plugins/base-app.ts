@@ -23,6 +23,8 @@ declare module 'fastify' {
 export interface BaseAppOptions {
   log: Logger
   clock: Clock
+  /** In [0, 1): jitter. */
+  random?: (() => number) | undefined
   mayKnow: (request: FastifyRequest) => boolean
   /** Hooks that run before a caller learns anything: admission, limits. */
   guard?: (app: FastifyInstance) => void
@@ -71,7 +73,8 @@ const negotiate = (app: FastifyInstance): void => {
  * What both applications are made of. The order of the hooks is the order of trust: standing headers, the guard,
  * then whether there is such a route at all, then who may use it, and only then does anybody read a body.
  */
-export const makeBaseApp = async ({ log, clock, mayKnow, guard, authorize }: BaseAppOptions): Promise<HttpApp> => {
+export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => {
+  const { log, clock, random = Math.random, mayKnow, guard, authorize } = options
   let httpServer: Server | undefined
   const app = fastify({
     logger: false,
@@ -89,7 +92,7 @@ export const makeBaseApp = async ({ log, clock, mayKnow, guard, authorize }: Bas
   })
   // Documents are built by hand, field by field, so there is nothing to filter out.
   app.setSerializerCompiler(() => JSON.stringify)
-  answerProblems(app, { log, mayKnow })
+  answerProblems(app, { log, mayKnow, random })
   await setStandingHeaders(app)
   guard?.(app)
   refuseUnrouted(app)

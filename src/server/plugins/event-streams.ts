@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { renderEvent } from '../../wire/agent-events.ts'
+import { type AgentEvents, renderEvent } from '../../wire/agent-events.ts'
 
 export interface EventStreamOptions {
   /** A comment this often keeps balancers and the peer from giving the connection up, milliseconds. */
@@ -10,13 +10,13 @@ export interface EventStreamOptions {
 
 /** One open `text/event-stream`. */
 export interface EventStream {
-  send(event: string, data: unknown): void
+  send<E extends keyof AgentEvents>(event: E, data: AgentEvents[E]): void
   end(): void
 }
 
-/** The open event streams of this process: one per certificate, a second one replaces the first. */
+/** The open event streams of this process. Which of one certificate's stays, agents/hub.ts decides. */
 export const makeEventStreams = ({ heartbeat, maxWaiting }: EventStreamOptions) => {
-  const streams = new Map<string, EventStream>()
+  const open = new Map<EventStream, string>()
   return {
     open: (serialNumber: string, reply: FastifyReply): EventStream => {
       const { raw } = reply.hijack()
@@ -33,20 +33,18 @@ export const makeEventStreams = ({ heartbeat, maxWaiting }: EventStreamOptions) 
       timer.unref()
       raw.once('close', () => {
         clearInterval(timer)
-        if (streams.get(serialNumber) === stream) streams.delete(serialNumber)
+        open.delete(stream)
       })
-      streams.get(serialNumber)?.end()
-      streams.set(serialNumber, stream)
+      open.set(stream, serialNumber)
       // The stream is the last thing on its connection: once it ends, there is nothing to keep.
       const headers = { ...reply.getHeaders(), 'content-type': 'text/event-stream', connection: 'close' }
       raw.writeHead(200, headers as Record<string, string>)
       raw.flushHeaders()
       return stream
     },
-    /** The stream of a certificate, when this process holds it. */
-    of: (serialNumber: string): EventStream | undefined => streams.get(serialNumber),
-    all: (): Iterable<EventStream> => streams.values(),
-    size: (): number => streams.size,
+    /** Those of a certificate: for tests. */
+    of: (serialNumber: string): EventStream | undefined => [...open].find(([, serial]) => serial === serialNumber)?.[0],
+    size: (): number => open.size,
   }
 }
 export type EventStreams = ReturnType<typeof makeEventStreams>

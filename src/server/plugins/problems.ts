@@ -56,10 +56,15 @@ export interface ProblemOptions {
   log: Logger
   /** Whether this caller may be told more than the code. */
   mayKnow: (request: FastifyRequest) => boolean
+  /** In [0, 1): jitter. */
+  random: () => number
 }
 
+/** Everybody who is told the same number comes back at the same moment: they are spread over as long again. Whole seconds. */
+const spread = (seconds: number, random: () => number): number => seconds + Math.floor(random() * (seconds + 1))
+
 /** One error handler: whatever was thrown, anywhere, is answered with a problem document. @see RFC 9457 */
-export const answerProblems = (app: FastifyInstance, { log, mayKnow }: ProblemOptions): void => {
+export const answerProblems = (app: FastifyInstance, { log, mayKnow, random }: ProblemOptions): void => {
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const refusal = refusalOf(error)
     if (refusal.unknown) {
@@ -69,7 +74,7 @@ export const answerProblems = (app: FastifyInstance, { log, mayKnow }: ProblemOp
     const status = statusOfCode[code]
     if (status === 401) reply.header('connection', 'close')
     if (status === 429 || status === 503) {
-      reply.header('retry-after', String(refusal.retryAfterSeconds ?? defaultRetryAfterSeconds))
+      reply.header('retry-after', String(spread(refusal.retryAfterSeconds ?? defaultRetryAfterSeconds, random)))
     }
     const problem = problemOf(mayKnow(request) ? { code, detail, errors } : { code }, request.id)
     // As bytes: the framework would add a charset to the type of a string.

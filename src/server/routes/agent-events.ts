@@ -1,16 +1,17 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { AgentSnapshot, ReconnectEvent } from '../../wire/agent-events.ts'
+import { AgentEventsHeaders, instanceHeader } from '../../wire/agent-events.ts'
 import type { Plane } from '../plane.ts'
 import type { Connections } from '../plugins/admission.ts'
 import type { EventStreams } from '../plugins/event-streams.ts'
+import { callerRequestOf } from './operation.ts'
 import { problemResponses, successResponse, whenAdmitting } from './responses.ts'
 
 const eventStream = 'text/event-stream'
 const types = ['worker', 'service'] as const
 
 export interface AgentEventsDeps {
-  plane: Pick<Plane, 'trustBundle'>
+  plane: Pick<Plane, 'attachAgent'>
   connections: Connections
   streams: EventStreams
 }
@@ -28,12 +29,9 @@ export const addAgentEvents = (app: FastifyInstance, { plane, connections, strea
       summary: 'What an agent is to know at once',
       description:
         'Begins with a `snapshot` event, so nothing is resumed; then `command`, `trust_changed`, `renew` and ' +
-        '`reconnect`. A comment comes every 25 s. One stream per certificate: a second one ends the first.',
-      headers: Type.Object({
-        'Airunner-Instance': Type.Optional(
-          Type.String({ pattern: '^[!-~]{1,128}$', description: 'Random per start of the agent' }),
-        ),
-      }),
+        '`reconnect`. A comment comes every 25 s. One stream per certificate, on all servers together: a second one ' +
+        'ends the first.',
+      headers: AgentEventsHeaders,
       'x-permission': 'self',
       'x-principal-types': types,
       response: {
@@ -41,18 +39,24 @@ export const addAgentEvents = (app: FastifyInstance, { plane, connections, strea
         ...problemResponses([...whenAdmitting, 'permission_denied']),
       },
     } as never,
-    handler: (request, reply) => {
+    handler: async (request, reply) => {
       const { socket } = request.raw
+      const attached = await plane.attachAgent(callerRequestOf(request), String(request.headers[instanceHeader]))
       request.leaveFlight()
+      if (socket.destroyed) {
+        attached.closed()
+        reply.hijack()
+        return
+      }
       const stream = streams.open(request.caller.certificate.serial_number, reply)
+      reply.raw.once('close', attached.closed)
       connections.setStream(socket, {
         reconnect: (afterSeconds) => {
-          stream.send('reconnect', { after_seconds: afterSeconds } satisfies ReconnectEvent)
+          stream.send('reconnect', { after_seconds: afterSeconds })
           stream.end()
         },
       })
-      const snapshot: AgentSnapshot = { commands: [], trust_bundle_version: plane.trustBundle().version }
-      stream.send('snapshot', snapshot)
+      attached.opened(stream)
     },
   })
 }

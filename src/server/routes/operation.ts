@@ -33,7 +33,7 @@ export interface Call<P extends Part, Q extends Part, B extends Part> {
 }
 
 export interface Operation<P extends Part, Q extends Part, B extends Part, A extends TSchema> {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   url: string
   operationId: string
   tag: string
@@ -88,7 +88,7 @@ const schemaOf = (operation: AnyOperation): FastifySchema => {
   const { operationId, tag, summary, description, params, query, body, answer, method } = operation
   const headers = headersOf(operation)
   const answerHeaders = {
-    ...('version' in answer.schema.properties ? entityTag : {}),
+    ...(answer.schema.properties.version?.type === 'integer' ? entityTag : {}),
     ...(method === 'POST' ? replayed : {}),
   }
   return {

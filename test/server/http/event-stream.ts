@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
-import { openMtlsApp, serialOf } from '../../support/http-apps.ts'
+import { call, openMtlsApp, serialOf } from '../../support/http-apps.ts'
 
-const ask = 'GET /v1/agent/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n'
+const ask =
+  'GET /v1/agent/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAirunner-Instance: one\r\n\r\n'
 
 const open = (port: number) => {
   const socket = connect(port, '127.0.0.1')
@@ -30,25 +31,18 @@ t.test('a stream begins with a snapshot and stays alive', async (t) => {
   t.match(stream.text, /^HTTP\/1\.1 200 OK/)
   t.match(stream.text, /content-type: text\/event-stream/i)
   t.match(stream.text, /x-request-id: [0-9a-f]{32}/i)
-  t.match(stream.text, 'event: snapshot\ndata: {"commands":[],"trust_bundle_version":"0123456789abcdef"}\n\n')
+  t.match(stream.text, 'event: snapshot\ndata: {"commands":[],"trust_bundle_version":"0123456789abcdef",')
   t.equal(apps.eventStreams.size(), 1)
   stream.socket.destroy()
   await until(() => apps.eventStreams.size() === 0)
   t.equal(apps.eventStreams.size(), 0, 'nothing is left behind')
 })
 
-t.test('a second stream of a certificate replaces the first; another certificate has its own', async (t) => {
+t.test('a stream needs the instance of its agent', async (t) => {
   const apps = await openMtlsApp()
   t.teardown(apps.close)
-  const port = await apps.portFor(serialOf.worker)
-  const first = open(port)
-  await until(() => first.text.includes('snapshot'))
-  const other = open(await apps.portFor(serialOf.service))
-  const second = open(port)
-  await until(() => first.closed && second.text.includes('snapshot') && other.text.includes('snapshot'))
-  t.ok(first.closed)
-  t.notOk(second.closed || other.closed)
-  t.equal(apps.eventStreams.size(), 2)
+  const answer = await call(await apps.portFor(serialOf.worker), 'GET', '/v1/agent/events')
+  t.strictSame([answer.status, answer.json.errors[0].pointer], [400, '/headers/airunner-instance'])
 })
 
 t.test('told to reconnect, it says when and ends', async (t) => {
@@ -81,7 +75,7 @@ t.test('a reader that does not read is cut off instead of being remembered for',
   ;(stream.socket as Socket).pause()
   const held = apps.eventStreams.of(serialOf.worker)
   for (let sent = 0; sent < 5000 && apps.eventStreams.size() === 1; sent += 1) {
-    held?.send('command', { filler: 'x'.repeat(10_000) })
+    held?.send('trust_changed', { trust_bundle_version: 'x'.repeat(10_000) })
     if (sent % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   await until(() => apps.eventStreams.size() === 0)

@@ -84,6 +84,16 @@ t.test('50 requests a second with a burst of 100 per principal', async (t) => {
   )
 })
 
+t.test('those who are told to come back later are not all told the same', async (t) => {
+  const told = []
+  for (const random of [0, 0.999]) {
+    const apps = await openMtlsApp({ config: { maxInFlight: 0 }, random })
+    t.teardown(apps.close)
+    told.push((await call(await apps.portFor(serialOf.user), 'GET', '/v1/whoami')).headers['retry-after'])
+  }
+  t.strictSame(told, ['2', '4'])
+})
+
 t.test('buckets are forgotten once they are full again', async (t) => {
   let now = 0
   const limit = makeRateLimit({ perSecond: 50, burst: 100, clock: () => now })

@@ -37,6 +37,15 @@ t.test('each operation is described in full', async (t) => {
   }
 })
 
+t.test('joining alone needs no certificate', async (t) => {
+  const document = JSON.parse(await renderOpenApi())
+  const open = operationsOf(document).filter(({ operation }) => operation['security'] !== undefined)
+  t.strictSame(
+    open.map(({ name, operation }) => [name, operation['security']]),
+    [['post /v1/enrollments', []]],
+  )
+})
+
 t.test('every reference leads somewhere', async (t) => {
   const text = await renderOpenApi()
   const document = JSON.parse(text)

@@ -12,7 +12,25 @@ const bodies: Record<string, unknown> = {
   issueCertificate: { principal_id: 'worker-1', csr_pem: 'CSR' },
   renewCertificate: { csr_pem: 'CSR' },
   revokeCertificate: { reason: 'unspecified' },
+  createJoinToken: { principal_type: 'worker' },
+  createJoinRule: {
+    method: 'aws_iam',
+    principal_type: 'worker',
+    principal_id_template: 'w',
+    aws_iam: { account_ids: ['123456789012'], role_names: ['w'] },
+  },
+  updateJoinRule: { enabled: false },
+  testJoinRule: { method: 'oidc', attributes: {} },
   startRevocation: { all: true, reason: 'unspecified' },
+  reportStatus: {
+    version: '1.0.0',
+    hostname: 'build-1',
+    metadata: {},
+    trust_bundle_version: '0123456789abcdef',
+    certificate_expires_at: '2026-01-03T00:00:00.000Z',
+  },
+  sendCommand: { command: 'renew' },
+  finishCommand: { state: 'succeeded' },
 }
 
 /** Calls that concern nobody in particular: a record of somebody else, where there is one. */
@@ -21,11 +39,16 @@ const pathOf = (operation: Operation, serial: string): string =>
     .replace('{principal_id}', 'admin-1')
     .replace('{serial_number}', serial)
     .replace('{revocation_id}', '1'.repeat(32))
+    .replace('{join_token_id}', '3'.repeat(32))
+    .replace('{join_rule_id}', '4'.repeat(32))
+    .replace('{command_id}', '2'.repeat(32))
 
-const typesOfStream: readonly PrincipalType[] = ['worker', 'service']
+/** What only an agent asks. */
+const ofAgents = new Set(['streamAgentEvents', 'reportStatus', 'finishCommand'])
+const typesOfAgents: readonly PrincipalType[] = ['worker', 'service']
 
 const isAllowed = (operation: Operation, type: PrincipalType): boolean => {
-  if (operation.operationId === 'streamAgentEvents') return typesOfStream.includes(type)
+  if (ofAgents.has(operation.operationId)) return typesOfAgents.includes(type)
   const permission = operation.permission.split(',')[0] as Permission
   return mayDo(type, permission)
 }
@@ -51,6 +74,7 @@ t.test('each route, called as each type, obeys the table', async (t) => {
       const answer = await call(port, operation.method, pathOf(operation, stranger.serial), {
         body: bodies[operation.operationId],
         patience: operation.operationId === 'streamAgentEvents' ? 100 : 2000,
+        headers: operation.operationId === 'streamAgentEvents' ? { 'airunner-instance': 'one' } : {},
       })
       const name = `${type}: ${operation.method} ${operation.path}`
       t.equal(answer.status < 400, allowed, `${name} → ${answer.status}`)

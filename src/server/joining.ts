@@ -1,0 +1,116 @@
+import { makeBoundedAudit } from '../auth/bounded-audit.ts'
+import type { Source } from '../auth/caller.ts'
+import { makeVerifyAwsIam } from '../auth/join/aws-iam.ts'
+import { makeFailedProofs } from '../auth/join/failed-proofs.ts'
+import { makeJoinGate } from '../auth/join/gate.ts'
+import { makeVerifyOidc } from '../auth/join/oidc.ts'
+import { makeCreateJoinRule } from '../authority/create-join-rule.ts'
+import { makeCreateJoinToken } from '../authority/create-join-token.ts'
+import { makeDeleteJoinRule } from '../authority/delete-join-rule.ts'
+import { makeEnroll } from '../authority/enroll.ts'
+import type { IssuingDeps } from '../authority/issuing.ts'
+import { makeRemoveDeparted } from '../authority/remove-departed.ts'
+import { makeRevokeJoinToken } from '../authority/revoke-join-token.ts'
+import { makeRuleReader } from '../authority/rule-reader.ts'
+import { makeRuleTicket } from '../authority/rule-ticket.ts'
+import { makeTestJoinRule } from '../authority/test-join-rule.ts'
+import { makeTokenTicket } from '../authority/token-ticket.ts'
+import { makeUpdateJoinRule } from '../authority/update-join-rule.ts'
+import { isOidcRule } from '../core/joining.ts'
+import type { EventDraft } from '../store/audit.ts'
+import type { Registry } from '../store/registry.ts'
+import type { Config } from './config.ts'
+import { makeDenialLog } from './denial-log.ts'
+import type { Log } from './log.ts'
+import type { Verbs } from './plane.ts'
+
+export interface JoiningDeps {
+  registry: Registry
+  issuing: IssuingDeps
+  config: Pick<Config, 'hostname' | 'supersedeGrace' | 'maxValidity'>
+  log: Log
+  clock: () => number
+  record: (event: EventDraft, source: Source & { actor: string }) => Promise<void>
+  /** Where machines join, as they are told; undefined while no port is open for it. */
+  enrollPort: () => number | undefined
+  /** SHA-256 of the DER of each root, hex. */
+  rootFingerprints: () => string[]
+}
+
+type JoiningVerbs = Pick<
+  Verbs,
+  | 'enroll'
+  | 'createJoinToken'
+  | 'revokeJoinToken'
+  | 'createJoinRule'
+  | 'updateJoinRule'
+  | 'deleteJoinRule'
+  | 'testJoinRule'
+>
+
+/** Everything about joining, put together for one process. */
+export const makeJoining = (deps: JoiningDeps) => {
+  const { registry, issuing, config, log, clock } = deps
+  const onFailure = (error: unknown) => log.debug({ event: 'join_background_failed', reason: (error as Error).message })
+  const audit = makeBoundedAudit({ record: deps.record, clock, onFailure, action: 'join.refuse' })
+  const logRefusal = makeDenialLog(log, clock, 'join_refused')
+  const gate = makeJoinGate({
+    failed: makeFailedProofs(clock),
+    audit,
+    onRefused: (refusal) => logRefusal({ code: 'join_refused', ...refusal }),
+  })
+
+  const { read: rules, forget } = makeRuleReader({ all: registry.joinRules.all, clock })
+  const tokenTicket = makeTokenTicket({ registry, clock })
+  const ruleTicket = makeRuleTicket({
+    registry,
+    rules,
+    clock,
+    verifyAwsIam: makeVerifyAwsIam({ hostname: config.hostname }),
+    verifyOidc: makeVerifyOidc({
+      conditions: async () => {
+        const enabled = (await rules()).filter((rule) => rule.enabled)
+        return enabled.filter(isOidcRule).map((rule) => rule.oidc)
+      },
+      clock,
+    }),
+    demandPatience: gate.demandPatience,
+  })
+  const enroll = makeEnroll({
+    ...issuing,
+    registry,
+    supersedeGrace: config.supersedeGrace,
+    ticketFor: (body, csrSha256, source) =>
+      body.method === 'token' ? tokenTicket(body, csrSha256) : ruleTicket(body, csrSha256, source),
+  })
+
+  /** Nothing secret stands in the arguments, which every user of a machine can read. */
+  const commandFor = ({ principal_id }: { principal_id?: string }, secret: string): string => {
+    const port = deps.enrollPort()
+    const server = `https://${config.hostname}${port === undefined || port === 443 ? '' : `:${port}`}`
+    const trust = deps.rootFingerprints().map((fingerprint) => `--ca-fingerprint sha256:${fingerprint}`)
+    const id = principal_id === undefined ? '' : ` --id ${principal_id}`
+    return `echo ${secret} | airunner enroll --server ${server} --token-file - ${trust[0] ?? '--cacert FILE'}${id}`
+  }
+
+  const changing = { registry, clock, maxValidity: config.maxValidity }
+  const createJoinRule = makeCreateJoinRule(changing)
+  const updateJoinRule = makeUpdateJoinRule(changing)
+  const deleteJoinRule = makeDeleteJoinRule(changing)
+  const verbs: JoiningVerbs = {
+    enroll: (source, body) => gate.run(source, body.method, () => enroll(source, body)),
+    createJoinToken: makeCreateJoinToken({ ...changing, commandFor }),
+    revokeJoinToken: makeRevokeJoinToken(changing),
+    createJoinRule: (...call) => createJoinRule(...call).finally(forget),
+    updateJoinRule: (...call) => updateJoinRule(...call).finally(forget),
+    deleteJoinRule: (...call) => deleteJoinRule(...call).finally(forget),
+    testJoinRule: makeTestJoinRule(changing),
+  }
+  return {
+    verbs,
+    /** Writes the counts of refused joins of the minutes that are over. */
+    sweep: audit.sweep,
+    /** Deletes principals of tasks and runs that are over. */
+    removeDeparted: makeRemoveDeparted({ registry, clock, onFailure }).run,
+  }
+}
