@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { ServerAddress } from './connection.ts'
-import { networkCode } from './failures.ts'
+import type { ServerAddress } from './address.ts'
+import { networkCode } from './network-code.ts'
 
 /**
  * How an exchange failed: nobody could be reached; the TLS handshake was refused by us (`untrusted`) or by the server
@@ -41,8 +41,17 @@ export interface Answer {
   body: Buffer
 }
 
+/** An answer whose body goes on. */
+export interface OpenAnswer {
+  status: number
+  headers: IncomingMessage['headers']
+  body: IncomingMessage
+}
+
 export interface Transport {
   exchange(exchange: Exchange): Promise<Answer>
+  /** Over a connection of its own; the time limit ends with the headers of the answer. Whoever opens it destroys it. */
+  open(exchange: Exchange): Promise<OpenAnswer>
   close(): void
 }
 
@@ -50,8 +59,9 @@ export interface TransportOptions {
   server: ServerAddress
   /** PEM of the roots, the only ones that are trusted. */
   ca: string
-  cert: string
-  key: string
+  /** The client's certificate and its key; absent where none is asked for. */
+  cert?: string
+  key?: string
   /** For a connection to be made, and then for the answer; milliseconds each. */
   timeout: number
   signal: AbortSignal
@@ -89,24 +99,30 @@ const classify = (error: NodeJS.ErrnoException, progress: Progress, stopped: boo
   return progress.secured ? as('lost', true) : as('untrusted', false)
 }
 
-/** HTTP over TLS 1.3 with a client certificate; one connection is kept while the command runs. */
+/** HTTP over TLS 1.3, with a client certificate if there is one; one connection is kept for all exchanges. */
 export const makeTransport = (options: TransportOptions): Transport => {
   const { server } = options
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: 1,
+  // Node takes an empty bundle for the public root store.
+  if (options.ca.trim() === '') throw new TypeError('no root is trusted')
+  const tls = {
     maxCachedSessions: 0,
     ca: options.ca,
-    cert: options.cert,
-    key: options.key,
+    ...(options.cert === undefined ? {} : { cert: options.cert }),
+    ...(options.key === undefined ? {} : { key: options.key }),
     minVersion: 'TLSv1.3',
     // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn it off.
     rejectUnauthorized: true,
     servername: isIP(server.host) ? '' : server.host,
     ALPNProtocols: ['http/1.1'],
-  })
+  } as const
+  const agent = new Agent({ ...tls, keepAlive: true, maxSockets: 1 })
+  const opened = new Set<IncomingMessage>()
 
-  const exchange = ({ method, path, headers, body }: Exchange): Promise<Answer> =>
+  const begin = <T>(
+    { method, path, headers, body }: Exchange,
+    over: Agent,
+    onResponse: (response: IncomingMessage, finish: () => void, fail: (error: Error) => void) => Promise<T>,
+  ): Promise<T> =>
     new Promise((resolve, reject) => {
       const progress: Progress = { connected: false, secured: false, answered: false, timedOut: false }
       const fail = (error: Error) => {
@@ -114,7 +130,7 @@ export const makeTransport = (options: TransportOptions): Transport => {
         reject(classify(error, progress, options.signal.aborted))
       }
       const sent = request({
-        agent,
+        agent: over,
         host: server.host,
         port: server.port,
         method,
@@ -134,7 +150,10 @@ export const makeTransport = (options: TransportOptions): Transport => {
       if (options.signal.aborted) stop()
 
       sent.on('socket', (socket) => {
-        if (sent.reusedSocket) progress.connected = progress.secured = true
+        if (sent.reusedSocket) {
+          progress.connected = progress.secured = true
+          return
+        }
         socket.once('connect', () => {
           progress.connected = true
         })
@@ -146,22 +165,47 @@ export const makeTransport = (options: TransportOptions): Transport => {
       sent.on('error', fail)
       sent.on('response', (response) => {
         progress.answered = true
-        const chunks: Buffer[] = []
-        let length = 0
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length > answerLimit)
-            response.destroy(Object.assign(new Error('the answer is too large'), { code: 'HPE_ANSWER_TOO_LARGE' }))
-          else chunks.push(chunk)
-        })
-        response.on('error', fail)
-        response.on('end', () => {
-          finish()
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })
-        })
+        onResponse(response, finish, fail).then(resolve, fail)
       })
       sent.end(body)
     })
 
-  return { exchange, close: () => agent.destroy() }
+  const exchange = (asked: Exchange): Promise<Answer> =>
+    begin(
+      asked,
+      agent,
+      (response, finish, fail) =>
+        new Promise((resolve) => {
+          const chunks: Buffer[] = []
+          let length = 0
+          response.on('data', (chunk: Buffer) => {
+            length += chunk.length
+            if (length > answerLimit)
+              response.destroy(Object.assign(new Error('the answer is too large'), { code: 'HPE_ANSWER_TOO_LARGE' }))
+            else chunks.push(chunk)
+          })
+          response.on('error', fail)
+          response.on('end', () => {
+            finish()
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })
+          })
+        }),
+    )
+
+  const open = (asked: Exchange): Promise<OpenAnswer> =>
+    begin(asked, new Agent({ ...tls, keepAlive: false }), async (response, finish) => {
+      finish()
+      opened.add(response)
+      response.once('close', () => opened.delete(response))
+      return { status: response.statusCode ?? 0, headers: response.headers, body: response }
+    })
+
+  return {
+    exchange,
+    open,
+    close: () => {
+      agent.destroy()
+      for (const response of opened) response.destroy()
+    },
+  }
 }

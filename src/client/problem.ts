@@ -1,5 +1,15 @@
-import type { ProblemDocument } from './errors.ts'
+import type { InputFault } from '../core/errors.ts'
 import type { Answer } from './transport.ts'
+
+/** A refusal as the wire carries it (RFC 9457); tolerant, because a proxy in between may have written it. */
+export interface ProblemDocument {
+  title: string
+  status: number
+  code: string
+  detail?: string
+  request_id?: string
+  errors?: InputFault[]
+}
 
 /** The problem document of an answer; one made up from the status when something in between answered without. */
 export const problemOfAnswer = (answer: Answer): ProblemDocument => {

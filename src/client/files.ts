@@ -1,8 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CliError, configurationError, exitCode } from './errors.ts'
+
+/** Why a file stands in the way: it cannot be used, it is there already, or another process holds it. */
+export type FileProblemKind = 'unusable' | 'exists' | 'held'
+
+/** What could not be done with a file, why, and what to do next; never the content. */
+export class FileProblem extends Error {
+  readonly kind: FileProblemKind
+  readonly why: string
+  readonly next: string | undefined
+
+  constructor(kind: FileProblemKind, what: string, why: string, options: { next?: string; cause?: unknown } = {}) {
+    super(what, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'FileProblem'
+    this.kind = kind
+    this.why = why
+    this.next = options.next
+  }
+}
 
 /** For what others may read: certificates and trust bundles. Keys and what leads to them are `secret`. */
 export const fileMode = { open: 0o644, secret: 0o600 } as const
@@ -20,8 +37,8 @@ const reasonOf: Record<string, string> = {
 }
 
 /** A file error in words; never the content. */
-export const fileError = (what: string, error: unknown): CliError =>
-  configurationError(what, { why: reasonOf[codeOf(error)] ?? codeOf(error), cause: error })
+export const fileError = (what: string, error: unknown): FileProblem =>
+  new FileProblem('unusable', what, reasonOf[codeOf(error)] ?? codeOf(error), { cause: error })
 
 export const exists = async (path: string): Promise<boolean> => {
   try {
@@ -88,7 +105,7 @@ export const writeFileAtomic = async (path: string, text: string, mode: number):
     await rename(temporary, path)
     await syncDirectory(dirname(path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => {})
     throw fileError(`cannot write ${path}`, error)
   }
 }
@@ -105,14 +122,71 @@ export const moveFile = async (from: string, to: string): Promise<void> => {
 
 export const removeFile = (path: string): Promise<void> => rm(path, { force: true })
 
+/** Makes `path` a symbolic link to `target`, replacing what is there in one step. */
+export const linkFile = async (target: string, path: string): Promise<void> => {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await symlink(target, temporary)
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw fileError(`cannot link ${path}`, error)
+  }
+}
+
+/** Where a symbolic link points, undefined when there is none of that name. */
+export const readLinkIfThere = async (path: string): Promise<string | undefined> => {
+  try {
+    return await readlink(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'EINVAL') return undefined
+    throw fileError(`cannot read the link ${path}`, error)
+  }
+}
+
+/** The names in a directory; none when it is not there. */
+export const listDirectory = async (path: string): Promise<string[]> => {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw fileError(`cannot look into ${path}`, error)
+  }
+}
+
+export const removeTree = (path: string): Promise<void> => rm(path, { recursive: true, force: true })
+
+/** The file operations that a state directory is changed by; each is complete, or was never begun, after a crash. */
+export interface Disk {
+  read(path: string): Promise<string | undefined>
+  write(path: string, text: string, mode: number): Promise<void>
+  move(from: string, to: string): Promise<void>
+  link(target: string, path: string): Promise<void>
+  readLink(path: string): Promise<string | undefined>
+  makeDirectory(path: string): Promise<void>
+  list(path: string): Promise<string[]>
+  remove(path: string): Promise<void>
+}
+
+export const systemDisk: Disk = {
+  read: readTextIfThere,
+  write: writeFileAtomic,
+  move: moveFile,
+  link: linkFile,
+  readLink: readLinkIfThere,
+  makeDirectory,
+  list: listDirectory,
+  remove: removeTree,
+}
+
 /** Refuses, before anything was done, when one of the files is there already. */
 export const refuseToOverwrite = async (directory: string, names: string[], force: boolean): Promise<void> => {
   if (force) return
   for (const name of names) {
     const path = join(directory, name)
     if (await exists(path))
-      throw new CliError(exitCode.conflict, `${path} exists already`, {
-        why: 'Nothing is overwritten without being told to.',
+      throw new FileProblem('exists', `${path} exists already`, 'Nothing is overwritten without being told to.', {
         next: 'Choose another --output-dir, or give --force.',
       })
   }
