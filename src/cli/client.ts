@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { retryAfterOf } from '../client/backoff.ts'
+import { problemOfAnswer } from '../client/problem.ts'
+import { type Answer, makeTransport, type Transport, TransportError } from '../client/transport.ts'
 import { second } from '../core/time.ts'
 import type { Connection } from './connection.ts'
 import { type Identity, readIdentity, readTrustBundle } from './credentials.ts'
 import { CliError, errorOfProblem, exitCode } from './errors.ts'
 import { errorOfTransport } from './failures.ts'
 import { type Io, sleep } from './io.ts'
-import { problemOfAnswer } from './problem.ts'
-import { type Answer, makeTransport, type Transport, TransportError } from './transport.ts'
 
 export interface Call {
   method: string
@@ -45,14 +46,6 @@ const pageSize = 500
 export const queryText = (query: Query = {}): string => {
   const pairs = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs as [string, string][])}`
-}
-
-/** Milliseconds that an overloaded server asks to wait, undefined when it names none. */
-const retryAfterOf = (answer: Answer): number | undefined => {
-  const header = answer.headers['retry-after']
-  return (answer.status === 503 || answer.status === 429) && header !== undefined && /^\d{1,5}$/.test(header)
-    ? Number(header) * second
-    : undefined
 }
 
 /** A call that may be sent again without harm: repeated, it has the effect of one. */

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { parseServer, type ServerAddress } from '../client/address.ts'
 import { type ContextEntry, findContext, readContexts } from './context.ts'
 import { type CliError, configurationError, usageError } from './errors.ts'
 
@@ -34,9 +35,13 @@ export type ConnectionSettings = Partial<Record<Setting, Sourced>>
 
 /**
  * Where to connect: each setting by itself from its flag, then the context that `--context` names, then its variable,
- * then the context that AIRUNNER_CONTEXT names or else the current one.
+ * then the context that AIRUNNER_CONTEXT names or else the current one, which is a person's and not a machine's.
  */
-export const resolveSettings = async (flags: ConnectionFlags, env: Env): Promise<ConnectionSettings> => {
+export const resolveSettings = async (
+  flags: ConnectionFlags,
+  env: Env,
+  current: 'with-current' | 'without-current' = 'with-current',
+): Promise<ConnectionSettings> => {
   const found: ConnectionSettings = {}
   const take = (setting: Setting, value: string | undefined, source: string): void => {
     if (found[setting] === undefined && value !== undefined && value !== '') found[setting] = { value, source }
@@ -47,7 +52,11 @@ export const resolveSettings = async (flags: ConnectionFlags, env: Env): Promise
   }
   if (flags.context !== undefined) takeContext(findContext(await readContexts(env), flags.context), flags.context)
   for (const setting of settings) take(setting, env[variableOf(setting)], variableOf(setting))
-  if (flags.context === undefined && settings.some((setting) => found[setting] === undefined)) {
+  if (
+    current === 'with-current' &&
+    flags.context === undefined &&
+    settings.some((setting) => found[setting] === undefined)
+  ) {
     const file = await readContexts(env)
     const name = env['AIRUNNER_CONTEXT'] || file.current_context
     if (name !== undefined) takeContext(findContext(file, name), name)
@@ -66,14 +75,6 @@ const refuseSecrets = (found: ConnectionSettings): void => {
       )
 }
 
-export interface ServerAddress {
-  /** `https://host:port`, no path. */
-  url: string
-  /** A name or an address, without brackets. */
-  host: string
-  port: number
-}
-
 /** Reads `https://host[:port]` or `host[:port]`. */
 export const readServer = ({ value, source }: Sourced): ServerAddress => {
   const refuse = (why: string): CliError => {
@@ -82,18 +83,9 @@ export const readServer = ({ value, source }: Sourced): ServerAddress => {
       ? usageError(`${what}: ${why}`, 'Give it as https://HOST or https://HOST:PORT.')
       : configurationError(what, { why, next: 'Give it as https://HOST or https://HOST:PORT.' })
   }
-  let url: URL
-  try {
-    url = new URL(value.includes('://') ? value : `https://${value}`)
-  } catch {
-    throw refuse('it cannot be read as a URL.')
-  }
-  if (url.protocol !== 'https:') throw refuse('only https is spoken.')
-  if (url.username !== '' || url.password !== '')
-    throw refuse('a certificate identifies you, no user name or password.')
-  if ((url.pathname !== '/' && url.pathname !== '') || url.search !== '' || url.hash !== '')
-    throw refuse('it has a path; the API begins at the root.')
-  return { url: url.origin, host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443) }
+  const server = parseServer(value)
+  if (typeof server === 'string') throw refuse(server)
+  return server
 }
 
 const required = (found: ConnectionSettings, setting: Setting): Sourced => {

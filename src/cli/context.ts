@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { fileMode, makeDirectory, readTextIfThere, writeFileAtomic } from '../client/files.ts'
 import { configurationError } from './errors.ts'
-import { fileMode, makeDirectory, readTextIfThere, writeFileAtomic } from './files.ts'
 
 /** Where one plane is reached and as whom; files by absolute path. */
 export interface ContextEntry {

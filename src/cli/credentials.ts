@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { realpath } from 'node:fs/promises'
+import { readText, readTextIfThere } from '../client/files.ts'
 import { configurationError } from './errors.ts'
-import { readText, readTextIfThere } from './files.ts'
 import { nextName } from './pending.ts'
 
 const certificateExpression = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g

@@ -1,4 +1,6 @@
-import type { ErrorCode, InputFault } from '../core/errors.ts'
+import { FileProblem } from '../client/files.ts'
+import type { ProblemDocument } from '../client/problem.ts'
+import type { ErrorCode } from '../core/errors.ts'
 import { nextStepOf } from './next-steps.ts'
 
 /** What the process ends with. The numbers are a promise to scripts; docs/cli.md lists them. */
@@ -31,16 +33,6 @@ export type LocalCode =
   | 'unavailable'
   | 'cancelled'
   | 'interrupted'
-
-/** A refusal as the wire carries it (RFC 9457); tolerant, because a proxy in between may have written it. */
-export interface ProblemDocument {
-  title: string
-  status: number
-  code: string
-  detail?: string
-  request_id?: string
-  errors?: InputFault[]
-}
 
 export interface CliErrorOptions {
   code?: LocalCode | ErrorCode
@@ -117,5 +109,16 @@ export const errorOfProblem = (problem: ProblemDocument): CliError => {
     problem,
     ...(why === '' ? {} : { why }),
     ...(next === undefined ? {} : { next }),
+  })
+}
+
+/** The refusal that an error is, when it is one that the commands foresee. */
+export const asCliError = (error: unknown): CliError | undefined => {
+  if (error instanceof CliError) return error
+  if (!(error instanceof FileProblem)) return undefined
+  return new CliError(error.kind === 'unusable' ? exitCode.configuration : exitCode.conflict, error.message, {
+    why: error.why,
+    ...(error.next === undefined ? {} : { next: error.next }),
+    cause: error.cause,
   })
 }

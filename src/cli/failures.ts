@@ -1,6 +1,7 @@
-import type { ServerAddress } from './connection.ts'
-import { CliError, exitCode } from './errors.ts'
-import type { TransportError } from './transport.ts'
+import type { ServerAddress } from '../client/address.ts'
+import { Refusal } from '../client/refusal.ts'
+import { TransportError } from '../client/transport.ts'
+import { asCliError, CliError, errorOfProblem, exitCode } from './errors.ts'
 
 const doctor = '`airunner doctor` checks the whole way.'
 
@@ -29,16 +30,6 @@ const untrustedWhy: Record<string, string> = {
 
 /** What is wrong with a server certificate, in words, by the code of Node or OpenSSL. */
 export const explainUntrusted = (code: string): string => untrustedWhy[code] ?? `OpenSSL says ${code}.`
-
-/**
- * The code of a network or TLS error. OpenSSL reports some under EPROTO, where only the message says which it was:
- * `…:SSL routines:ssl3_get_record:wrong version number:…`.
- */
-export const networkCode = (error: unknown): string => {
-  const { code, name, message } = error as NodeJS.ErrnoException
-  const reason = code === 'EPROTO' ? /SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] : undefined
-  return reason === undefined ? (code ?? name) : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`
-}
 
 /** What an alert or garbage in the handshake means, in words. */
 export const explainRefused = (code: string): string => {
@@ -105,6 +96,13 @@ export const errorOfTransport = (error: TransportError, server: ServerAddress): 
     case 'stopped':
       return new CliError(exitCode.interrupted, 'stopped', unknown === '' ? {} : { why: unknown.trim() })
   }
+}
+
+/** A failure of the client room as the refusal of a command; what nobody foresaw stays as it is. */
+export const refusalOf = (error: unknown, server: ServerAddress): unknown => {
+  if (error instanceof Refusal) return errorOfProblem(error.problem)
+  if (error instanceof TransportError) return errorOfTransport(error, server)
+  return asCliError(error) ?? error
 }
 
 const altNamesOf = (error: TransportError): string => {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { fileMode, makeDirectory, readText, refuseToOverwrite, writeFileAtomic } from '../client/files.ts'
+import { withLock } from '../client/lock.ts'
 import type { IssueCertificate, IssuedCertificate } from '../wire/certificates.ts'
 import type { Client } from './client.ts'
 import { CliError, exitCode } from './errors.ts'
-import { fileMode, makeDirectory, readText, refuseToOverwrite, writeFileAtomic } from './files.ts'
 import {
   checkAnswer,
   discardStaged,
@@ -12,7 +13,6 @@ import {
   sendPending,
   stageCertificate,
 } from './installation.ts'
-import { withLock } from './lock.ts'
 import { findPending, type Pending, storePending } from './pending.ts'
 import type { Session } from './session.ts'
 

@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { connect } from 'node:tls'
+import { networkCode } from '../client/network-code.ts'
 import { second, toRfc3339 } from '../core/time.ts'
 import { childrenOf, readDer } from '../pki/der.ts'
 import { tag } from '../pki/der-encode.ts'
 import { oid } from '../pki/oids.ts'
 import { extendedKeyUsageOf, type ReadExtension, readCertificate } from '../pki/read-certificate.ts'
-import { CliError, configurationError, exitCode } from './errors.ts'
-import { explainRefused, networkCode } from './failures.ts'
+import { asCliError, CliError, configurationError, exitCode } from './errors.ts'
+import { explainRefused } from './failures.ts'
 import { colonHex } from './text.ts'
 
 /** What a certificate says, as data; nothing is judged. */
@@ -176,7 +177,7 @@ export const inspectServer = async (host: string, port: number, signal: AbortSig
   try {
     return await certificatesOfServer(host, port, signal)
   } catch (error) {
-    if (error instanceof CliError) throw error
+    if (asCliError(error) !== undefined) throw error
     const code = networkCode(error)
     if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
       throw new CliError(exitCode.notLetIn, `the TLS handshake with ${host}:${port} failed`, {

@@ -1,11 +1,11 @@
 import type { X509Certificate } from 'node:crypto'
+import { exists, fileMode, moveFile, readTextIfThere, removeFile, writeFileAtomic } from '../client/files.ts'
+import { TransportError } from '../client/transport.ts'
 import type { IssuedCertificate } from '../wire/certificates.ts'
 import type { Call, Client } from './client.ts'
 import { readCertificates, readPrivateKey } from './credentials.ts'
 import { CliError, exitCode } from './errors.ts'
-import { exists, fileMode, moveFile, readTextIfThere, removeFile, writeFileAtomic } from './files.ts'
 import { dropPending, nextName, type Pending, requestName } from './pending.ts'
-import { TransportError } from './transport.ts'
 
 /**
  * How a new certificate and its key come to lie on disk, so that a crash at any point leaves a pair that fits:

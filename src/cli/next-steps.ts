@@ -15,7 +15,7 @@ const nextSteps: Record<ErrorCode, string | undefined> = {
   certificate_expired: 'Ask an admin for a new certificate: `airunner certificate generate`.',
   principal_suspended: 'Ask an admin to lift it: `airunner principal activate`.',
   principal_deleted: 'The id is never given out again; ask an admin for another principal.',
-  join_refused: 'The audit log has the reason: `airunner audit list --action enrollment.refuse`.',
+  join_refused: 'The audit log has the reason: `airunner audit list --action join.refuse`.',
   permission_denied: '`airunner whoami` shows what this principal may do.',
   not_found: 'The `list` verb of the same noun shows what there is.',
   method_not_allowed: undefined,

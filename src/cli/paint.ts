@@ -14,7 +14,11 @@ const paintOfWord: Record<string, Paint> = {
   ok: 'green',
   completed: 'green',
   success: 'green',
+  online: 'green',
+  succeeded: 'green',
   warn: 'yellow',
+  stale: 'yellow',
+  pending: 'yellow',
   suspended: 'yellow',
   superseded: 'yellow',
   revoked: 'red',
@@ -22,6 +26,8 @@ const paintOfWord: Record<string, Paint> = {
   deleted: 'red',
   denied: 'red',
   fail: 'red',
+  failed: 'red',
+  offline: 'red',
 }
 
 /** The colour of a word that stands for a state, if it has one. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join, parse } from 'node:path'
+import { fileMode, readTextIfThere, removeFile, writeFileAtomic } from '../client/files.ts'
 import { hour } from '../core/time.ts'
-import { fileMode, readTextIfThere, removeFile, writeFileAtomic } from './files.ts'
 
 /**
  * A request for a certificate that may have been answered without our knowing. It is on disk, with its key beside it,

@@ -1,4 +1,6 @@
 import { Command, type CommanderError, Option } from 'commander'
+import { agentVerbs } from './commands/agent.ts'
+import { agentRunVerb } from './commands/agent-run.ts'
 import { apiVerb } from './commands/api.ts'
 import { auditVerbs } from './commands/audit.ts'
 import { bootstrapVerb } from './commands/bootstrap.ts'
@@ -6,7 +8,10 @@ import { certificateVerbs } from './commands/certificate.ts'
 import { completionVerb } from './commands/completion.ts'
 import { contextVerbs } from './commands/context.ts'
 import { doctorVerb } from './commands/doctor.ts'
+import { enrollVerb } from './commands/enroll.ts'
+import { joinRuleVerbs } from './commands/join-rule.ts'
 import { principalVerbs } from './commands/principal.ts'
+import { tokenVerbs } from './commands/token.ts'
 import { versionVerb } from './commands/version.ts'
 import { whoamiVerb } from './commands/whoami.ts'
 import { exitCode } from './errors.ts'
@@ -76,6 +81,18 @@ export const makeProgram = (io: Io): Program => {
     ['certificate', 'certificates', 'cert', 'certs'],
     'certificates: issue, renew, revoke, look into',
     certificateVerbs(session),
+  )
+  addVerb(program, enrollVerb(session))
+  addNoun(program, ['agent', 'agents'], 'the daemons that keep identities good: run one, see and steer them all', [
+    agentRunVerb(session),
+    ...agentVerbs(session),
+  ])
+  addNoun(program, ['token', 'tokens'], 'secrets by which new machines join', tokenVerbs(session))
+  addNoun(
+    program,
+    ['join-rule', 'join-rules'],
+    'which machines join by the identity of their platform',
+    joinRuleVerbs(session),
   )
   addNoun(program, ['audit'], 'who did what, and when', auditVerbs(session))
   addNoun(program, ['context', 'contexts'], 'which planes there are, and as whom you use them', contextVerbs(session))

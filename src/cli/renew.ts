@@ -1,12 +1,13 @@
 import type { X509Certificate } from 'node:crypto'
 import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileMode, makeDirectory, refuseToOverwrite, writeFileAtomic } from '../client/files.ts'
+import { withLock } from '../client/lock.ts'
 import type { Certificate, RenewCertificate } from '../wire/certificates.ts'
 import type { Whoami } from '../wire/whoami.ts'
 import type { Client } from './client.ts'
 import { readCertificates } from './credentials.ts'
 import { CliError, exitCode } from './errors.ts'
-import { fileMode, makeDirectory, refuseToOverwrite, writeFileAtomic } from './files.ts'
 import {
   checkAnswer,
   discardStaged,
@@ -16,8 +17,8 @@ import {
   sendPending,
   stageCertificate,
 } from './installation.ts'
-import { withLock } from './lock.ts'
 import { findPending, type Pending, storePending } from './pending.ts'
+import { renewStateDirectory, stateDirectoryOf } from './renew-state.ts'
 import { renewalDue } from './renewal.ts'
 import type { Session } from './session.ts'
 import { relativeTime } from './text.ts'
@@ -94,6 +95,9 @@ const targetOf = async (client: Client, outputDir: string | undefined): Promise<
  */
 export const renew = async (session: Session, options: RenewOptions): Promise<Certificate | undefined> => {
   const client = await session.connect()
+  const directory = await stateDirectoryOf(client.connection)
+  if (directory !== undefined && options.outputDir === undefined)
+    return renewStateDirectory(session, client.connection, directory, options)
   if (options.outputDir !== undefined) await makeDirectory(options.outputDir)
   const paths = await targetOf(client, options.outputDir)
   return withLock(`${paths.key}.lock`, () => renewAt(session, client, paths, options))

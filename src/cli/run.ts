@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander'
-import { CliError, exitCode, usageError } from './errors.ts'
+import { asCliError, CliError, exitCode, usageError } from './errors.ts'
 import { type Io, write } from './io.ts'
 import { jsonText } from './output.ts'
 import { makePaint } from './paint.ts'
@@ -40,7 +40,8 @@ const report = async (io: Io, error: CliError, output: string): Promise<void> =>
 
 /** A CliError of anything that was thrown; what nobody foresaw says so. */
 const foresee = (error: unknown): CliError => {
-  if (error instanceof CliError) return error
+  const foreseen = asCliError(error)
+  if (foreseen !== undefined) return foreseen
   if (error instanceof CommanderError) {
     const [what = 'wrong usage', ...hints] = error.message.replace(/^error: /, '').split('\n')
     const hint = hints.join(' ').replace(/^\((.*)\)$/, '$1')

@@ -20,6 +20,8 @@ export interface Session {
   /** A line on stderr for the person at the terminal: done, waiting, worth knowing. */
   note(text: string): Promise<void>
   settings(): Promise<ConnectionSettings>
+  /** The same without the current context, for what a machine does by itself. */
+  ownSettings(): Promise<ConnectionSettings>
   /** A client for the connection that was asked for, with another identity if one is given. */
   connect(identity?: Identity): Promise<Client>
   /** Ends what holds the process open. */
@@ -35,6 +37,7 @@ export const makeSession = (io: Io, globals: () => Globals): Session => {
     print: () => makePrinter(io, globals().output),
     note,
     settings: () => resolveSettings(globals(), io.env),
+    ownSettings: () => resolveSettings(globals(), io.env, 'without-current'),
     connect: async (identity) => {
       const connection = completeConnection(await resolveSettings(globals(), io.env))
       const { makeClient } = await import('./client.ts')

@@ -1,5 +1,9 @@
+import type { Agent } from '../wire/agents.ts'
 import type { AuditEvent } from '../wire/audit-events.ts'
 import type { Certificate } from '../wire/certificates.ts'
+import type { Command } from '../wire/commands.ts'
+import type { JoinRule, JoinRuleTest } from '../wire/join-rules.ts'
+import type { JoinToken } from '../wire/join-tokens.ts'
 import type { Principal } from '../wire/principals.ts'
 import type { Revocation } from '../wire/revocations.ts'
 import type { Whoami } from '../wire/whoami.ts'
@@ -39,6 +43,41 @@ export const certificateView: View<Certificate> = {
   ],
 }
 
+export const joinTokenView: View<JoinToken> = {
+  name: (token) => token.join_token_id,
+  columns: [
+    { title: 'TOKEN', cell: (token) => token.join_token_id },
+    { title: 'TYPE', cell: (token) => token.principal_type },
+    { title: 'FOR', cell: (token) => token.principal_id ?? `${token.id_prefix}*` },
+    { title: 'STATUS', cell: (token) => token.status },
+    { title: 'USES', cell: (token) => `${token.uses}/${token.max_uses}` },
+    { title: 'EXPIRES', cell: (token) => token.expires_at },
+    { title: 'CREATED', wide: true, cell: (token) => token.created_at },
+    { title: 'CREATED BY', wide: true, cell: (token) => token.created_by },
+    { title: 'LAST USED', wide: true, cell: (token) => token.last_used_at },
+    { title: 'REJOIN', wide: true, cell: (token) => token.rejoin },
+    { title: 'DESCRIPTION', wide: true, cell: (token) => token.description },
+  ],
+}
+
+export const joinRuleView: View<JoinRule> = {
+  name: (rule) => rule.join_rule_id,
+  columns: [
+    { title: 'RULE', cell: (rule) => rule.join_rule_id },
+    { title: 'METHOD', cell: (rule) => rule.method },
+    { title: 'TYPE', cell: (rule) => rule.principal_type },
+    { title: 'ID', cell: (rule) => rule.principal_id_template },
+    { title: 'ENABLED', cell: (rule) => rule.enabled },
+    { title: 'REJOIN', cell: (rule) => rule.rejoin },
+    { title: 'CREATED', wide: true, cell: (rule) => rule.created_at },
+    { title: 'CREATED BY', wide: true, cell: (rule) => rule.created_by },
+    { title: 'VERSION', wide: true, cell: (rule) => rule.version },
+    { title: 'DESCRIPTION', wide: true, cell: (rule) => rule.description },
+  ],
+}
+
+export const joinRuleTestView: Pick<View<JoinRuleTest>, 'name'> = { name: (test) => test.join_rule_id ?? '-' }
+
 export const auditView: View<AuditEvent> = {
   name: (event) => event.event_id,
   columns: [
@@ -69,3 +108,38 @@ const changeOf = ({ before = {}, after = {} }: AuditEvent): string | undefined =
 export const revocationView: Pick<View<Revocation>, 'name'> = { name: (revocation) => revocation.revocation_id }
 
 export const whoamiView: Pick<View<Whoami>, 'name'> = { name: ({ principal }) => principal.principal_id }
+
+export const agentView: View<Agent> = {
+  name: (agent) => agent.principal_id,
+  columns: [
+    { title: 'AGENT', cell: (agent) => agent.principal_id },
+    { title: 'PRESENCE', cell: (agent) => agent.presence },
+    { title: 'SEEN', cell: (agent) => agent.last_seen_at },
+    { title: 'VERSION', cell: (agent) => agent.version },
+    { title: 'HOST', cell: (agent) => agent.hostname },
+    { title: 'EXPIRES', cell: (agent) => agent.expires_at },
+    { title: 'FROM', wide: true, cell: (agent) => agent.remote_address },
+    { title: 'CONNECTED', wide: true, cell: (agent) => agent.connected_at },
+    { title: 'SERIAL', wide: true, cell: (agent) => agent.serial_number },
+    { title: 'TRUST', wide: true, cell: (agent) => agent.trust_bundle_version },
+  ],
+}
+
+export const commandView: View<Command> = {
+  name: (command) => command.command_id,
+  columns: [
+    {
+      title: 'COMMAND',
+      cell: (command) =>
+        command.hook_name === undefined ? command.command : `${command.command} ${command.hook_name}`,
+    },
+    { title: 'STATE', cell: (command) => command.state },
+    { title: 'CREATED', cell: (command) => command.created_at },
+    { title: 'BY', cell: (command) => command.created_by },
+    { title: 'OUTCOME', cell: (command) => command.outcome },
+    { title: 'ID', wide: true, cell: (command) => command.command_id },
+    { title: 'DELIVERED', wide: true, cell: (command) => command.delivered_at },
+    { title: 'ENDED', wide: true, cell: (command) => command.finished_at },
+    { title: 'EXPIRES', wide: true, cell: (command) => command.expires_at },
+  ],
+}

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Argument, InvalidArgumentError, Option } from 'commander'
-import { fileError } from '../files.ts'
+import { fileError } from '../../client/files.ts'
 import { write } from '../io.ts'
 import type { Verb } from '../noun.ts'
 import { ifMatchOption } from '../options.ts'

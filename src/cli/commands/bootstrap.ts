@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import { ControlError } from '../../core/errors.ts'
-import { CliError, configurationError, errorOfProblem, exitCode, usageError } from '../errors.ts'
+import { asCliError, CliError, configurationError, errorOfProblem, exitCode, usageError } from '../errors.ts'
 import type { Verb } from '../noun.ts'
 import { readPrincipalId } from '../options.ts'
 import type { Session } from '../session.ts'
@@ -42,7 +42,8 @@ const tablesOf = (flags: BootstrapFlags, env: Record<string, string | undefined>
 
 /** The words of what stopped it: of the domain, of bootstrap itself, or of the store. */
 const refusalOf = async (error: unknown): Promise<CliError> => {
-  if (error instanceof CliError) return error
+  const foreseen = asCliError(error)
+  if (foreseen !== undefined) return foreseen
   if (error instanceof ControlError && error.code === 'store_unavailable')
     return new CliError(exitCode.unavailable, 'the store does not answer', {
       code: 'store_unavailable',

@@ -1,6 +1,6 @@
 import { Argument, Option } from 'commander'
+import { exists, readText } from '../../client/files.ts'
 import { configurationError } from '../errors.ts'
-import { exists, readText } from '../files.ts'
 import type { Inspection } from '../inspect.ts'
 import type { Verb } from '../noun.ts'
 import type { View } from '../output.ts'

@@ -1,4 +1,4 @@
-import { CliError, type ExitCode } from '../errors.ts'
+import { asCliError, type ExitCode } from '../errors.ts'
 
 export type Result = 'ok' | 'warn' | 'fail' | 'skip'
 
@@ -30,10 +30,11 @@ export const fail = (check: string, exit: ExitCode, detail: string, next?: strin
 
 /** The failed check of an error that a command would have ended with. */
 export const failOf = (check: string, error: unknown): Check => {
-  if (!(error instanceof CliError)) throw error
-  const detail = [error.message, error.why?.replaceAll('\n', ' ')].filter((text) => text !== undefined).join(': ')
+  const refusal = asCliError(error)
+  if (refusal === undefined) throw error
+  const detail = [refusal.message, refusal.why?.replaceAll('\n', ' ')].filter((text) => text !== undefined).join(': ')
   return {
-    ...fail(check, error.exitCode, detail, error.next),
-    ...(error.problem === undefined ? {} : { code: error.code }),
+    ...fail(check, refusal.exitCode, detail, refusal.next),
+    ...(refusal.problem === undefined ? {} : { code: refusal.code }),
   }
 }

@@ -1,9 +1,9 @@
+import { problemOfAnswer } from '../../client/problem.ts'
 import type { Whoami } from '../../wire/whoami.ts'
 import { type Client, makeClient } from '../client.ts'
 import { type Connection, type ConnectionSettings, completeConnection } from '../connection.ts'
 import { type Identity, readTrustBundle } from '../credentials.ts'
-import { CliError, errorOfProblem, exitCode } from '../errors.ts'
-import { problemOfAnswer } from '../problem.ts'
+import { asCliError, CliError, errorOfProblem, exitCode } from '../errors.ts'
 import type { Session } from '../session.ts'
 import { type Check, failOf, ok, skip } from './check.ts'
 import { checkCertificate, checkKey, checkRenewal } from './own.ts'
@@ -73,9 +73,7 @@ const admissionChecks = async (
   } catch (error) {
     if (session.io.signal.aborted) throw session.io.signal.reason
     const foreseen =
-      error instanceof CliError
-        ? error
-        : new CliError(exitCode.failed, 'the answer is not one of a control plane', { cause: error })
+      asCliError(error) ?? new CliError(exitCode.failed, 'the answer is not one of a control plane', { cause: error })
     await say(failOf('admission', foreseen))
   } finally {
     client?.close()
