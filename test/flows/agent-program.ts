@@ -1,0 +1,125 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { type AgentLine, makeStateDirectory, patiently } from '../support/agent.ts'
+import { startPlane, type TestPlane } from '../support/plane.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const fromSources = join(root, 'src/cli/main.ts')
+
+/** The real program, in a process of its own. */
+const startProgram = (
+  t: Test,
+  args: string[],
+  { node = [], main = fromSources }: { node?: string[]; main?: string } = {},
+) => {
+  const child = spawn(process.execPath, [...node, main, 'agent', 'run', ...args], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines: AgentLine[] = []
+  let stderr = ''
+  let stdout = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+    lines.length = 0
+    for (const line of stderr.split('\n').slice(0, -1)) if (line.startsWith('{')) lines.push(JSON.parse(line))
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr, stdout }))
+  const event = async (name: string): Promise<AgentLine> => {
+    for (;;) {
+      const found = lines.find((line) => line.event === name)
+      if (found !== undefined) return found
+      const over = await Promise.race([once(child.stderr, 'data').then(() => false), ended.then(() => true)])
+      if (over) throw new Error(`ended before ${name}: ${stderr}`)
+    }
+  }
+  return {
+    child,
+    event,
+    ended,
+    rss: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
+  }
+}
+
+const prepare = async (t: Test): Promise<{ plane: TestPlane; directory: string; args: string[] }> => {
+  const plane = await startPlane(t)
+  const { identity } = await patiently(() => plane.enrol('worker-1'))
+  const directory = await makeStateDirectory(t, plane, identity)
+  const server = `https://localhost:${plane.server.mtls.split(':').at(-1)}`
+  return { plane, directory, args: ['--server', server, '--state-dir', directory] }
+}
+
+const fetchText = (url: string): Promise<{ status: number; text: string }> =>
+  new Promise((resolve, reject) => {
+    get(url, (response) => {
+      let text = ''
+      response.on('data', (part) => {
+        text += part
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    }).on('error', reject)
+  })
+
+t.test('the program: health, metrics, nothing of AWS, and SIGTERM ends it in time', async (t) => {
+  const { directory, args } = await prepare(t)
+  const loaded = join(directory, 'loaded')
+  const spy = join(directory, 'spy.mjs')
+  writeFileSync(
+    spy,
+    `import { appendFileSync } from 'node:fs'; import { registerHooks } from 'node:module'
+registerHooks({ resolve: (name, context, next) => { const found = next(name, context); appendFileSync(${JSON.stringify(loaded)}, found.url + '\\n'); return found } })`,
+  )
+  const program = startProgram(t, [...args, '--health-listen', '127.0.0.1:0'], { node: ['--import', spy] })
+  const { address } = await program.event('health_ready')
+  await program.event('stream_connected')
+  await program.event('let_in')
+  t.match(await fetchText(`http://${address}/livez`), { status: 200, text: 'ok\n' })
+  const metrics = await fetchText(`http://${address}/metrics`)
+  t.match(metrics.text, /^airunner_agent_connected 1$/m)
+  t.match(metrics.text, /^airunner_agent_certificate_expiry_seconds \d{5,}$/m)
+  t.equal((await fetchText(`http://${address}/`)).status, 404)
+  t.notMatch(readFileSync(loaded, 'utf8'), /@aws|@smithy|fastify|pkijs|src\/(server|store|authority|auth)\//)
+  const started = performance.now()
+  program.child.kill('SIGTERM')
+  const { code, stdout } = await program.ended
+  t.equal(code, 143)
+  t.equal(stdout, '')
+  t.ok(performance.now() - started < 2000)
+})
+
+t.test('the program, as it is installed: less than 80 MB when it has nothing to do', async (t) => {
+  // From the sources, the compiler that strips their types takes 30 MB more.
+  const folder = t.testdir({ 'package.json': readFileSync(join(root, 'package.json'), 'utf8') })
+  const compiler = join(root, 'node_modules/.bin/tsc')
+  const compiled = spawnSync(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
+  t.equal(compiled.status, 0, String(compiled.stdout))
+  const { plane, args } = await prepare(t)
+  const program = startProgram(t, args, { main: join(folder, 'dist/cli/main.js') })
+  await program.event('stream_connected')
+  for (let count = 0; count < 3; count++) await plane.admin.post('/v1/agents/worker-1/commands', { command: 'renew' })
+  await sleep(3000)
+  const rss = program.rss()
+  t.comment(`${rss.toFixed(1)} MB`)
+  t.ok(rss < 80, `${rss.toFixed(1)} MB`)
+})
+
+t.test('the program: --once does what is due and ends; refusals are told as those of other commands', async (t) => {
+  const { plane, args } = await prepare(t)
+  t.match(await startProgram(t, [...args, '--once']).ended, { code: 0, stdout: '' })
+  await plane.admin.post('/v1/principals/worker-1/suspend', { reason: 'a look' })
+  t.match(await startProgram(t, [...args, '--once']).ended, { code: 4, stderr: /principal_suspended(.|\n)*Next:/ })
+  t.match(await startProgram(t, ['--state-dir', '/nonexistent/x', '--server', 'https://localhost:1', '--once']).ended, {
+    code: 3,
+  })
+  t.match(await startProgram(t, [...args.slice(2)]).ended, { code: 3, stderr: /no server/ })
+  t.match(await startProgram(t, [...args, '--exec', 'A=1 x']).ended, { code: 3, stderr: /NAME=COMMAND/ })
+})
