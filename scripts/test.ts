@@ -18,7 +18,14 @@ import { endAll, type Run, runFile } from './test/run-file.ts'
 const root = resolve(import.meta.dirname, '..')
 const secondsOfRun = Number(process.env['TEST_LIMIT_SECONDS'] ?? 1200)
 /** What waits for sockets, timers or tools is started first, so that it does not end last. */
-const slowFirst = ['test/package.ts', 'test/outside/', 'test/flows/', 'test/server/', 'test/cli/']
+const slowFirst = [
+  'test/flows/agent-hour.ts',
+  'test/package.ts',
+  'test/outside/',
+  'test/flows/',
+  'test/server/',
+  'test/cli/',
+]
 
 requireNode()
 const { values, positionals } = parseArgs({

@@ -5,8 +5,9 @@ import t from 'tap'
 /** What each room of src may import, besides itself. `lazily`: by `import()` alone, so that it is not loaded by accident. */
 const sees: Record<string, { always: string[]; lazily?: string[] }> = {
   server: { always: ['authority', 'auth', 'pki', 'store', 'wire', 'core'] },
-  agent: { always: ['pki', 'wire', 'core'] },
-  cli: { always: ['pki', 'wire', 'core'], lazily: ['authority', 'auth', 'store'] },
+  agent: { always: ['client', 'pki', 'wire', 'core'] },
+  cli: { always: ['client', 'pki', 'wire', 'core'], lazily: ['authority', 'auth', 'store'] },
+  client: { always: ['pki', 'wire', 'core'] },
   authority: { always: ['auth', 'pki', 'store', 'wire', 'core'] },
   auth: { always: ['pki', 'store', 'wire', 'core'] },
   pki: { always: ['core'] },
@@ -27,6 +28,8 @@ const doors: [RegExp, RegExp][] = [
 /** Where the server's adapters are chosen; elsewhere it may name the types of the store, and set a request's deadline. */
 const choosesAdapters = /^src\/server\/(compose|dev)\b/
 const noAdapter = /\/store\/deadline\.ts$/
+/** Programs never see each other, but this command starts the daemon. */
+const startsAgent = /^src\/cli\/commands\/agent(-run)?\.ts$/
 
 const root = resolve(import.meta.dirname, '..')
 const statements =
@@ -41,6 +44,7 @@ const objection = (file: string, wanted: string, how: { lazily: boolean; asType:
   const { always = [], lazily = [] } = sees[from] ?? {}
   if (from === 'server' && to === 'store' && !how.asType && !choosesAdapters.test(file) && !noAdapter.test(wanted))
     return 'compose.ts alone chooses adapters'
+  if (startsAgent.test(file) && to === 'agent' && how.lazily) return undefined
   if (from === to || always.includes(to) || (lazily.includes(to) && (how.lazily || how.asType))) return undefined
   return lazily.includes(to) ? `${from} may load ${to} by import() only` : `${from} does not see ${to}`
 }
@@ -64,6 +68,9 @@ t.test('the referee sees', async (t) => {
   t.match(objection('src/server/routes/x.ts', '../../store/client.ts', fixed), /compose.ts alone/)
   t.match(objection('src/server/x.ts', 'pkijs', fixed), /pki/)
   t.match(objection('src/server/x.ts', '../cli/main.ts', fixed), /server does not see cli/)
+  t.match(objection('src/cli/commands/agent-run.ts', '../../agent/main.ts', fixed), /cli does not see agent/)
+  t.equal(objection('src/cli/commands/agent-run.ts', '../../agent/main.ts', { ...fixed, lazily: true }), undefined)
+  t.match(objection('src/cli/run.ts', '../agent/main.ts', { ...fixed, lazily: true }), /cli does not see agent/)
   const source = `import type {\n  A,\n} from './a.ts'\nimport './b.ts'\nexport * from './c.ts'\nawait import('./d.ts')`
   t.same(
     [...source.matchAll(statements)].map(([, type, fixed, lazy]) => [type, fixed, lazy]),

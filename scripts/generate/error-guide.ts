@@ -71,7 +71,7 @@ export const errorGuide = {
   },
   join_refused: {
     means: 'The proof of joining was not accepted. The caller is told no more than this, on purpose.',
-    next: 'An admin finds the reason in the audit log: `airunner audit list --since 1h`. Usual ones: a token used up or past its time, another type or id than it allows, no join rule that matches.',
+    next: 'An admin finds the reason in the audit log: `airunner audit list --action join.refuse`. Usual ones: a token used up or past its time, another type or id than it allows, no join rule that matches.',
   },
   permission_denied: {
     means: 'You were let in, and your type may not do this.',

@@ -28,7 +28,9 @@ const right = (operation: Operation, type: (typeof principalTypes)[number]): str
 
 /** docs/permissions.md: the table that the hook reads, and what it gives for each route. */
 export const permissionsPage = async (): Promise<string> => {
-  const { routes } = await readOpenApi()
+  const { routes: all } = await readOpenApi()
+  const routes = all.filter(({ operation }) => operation['x-permission'] !== 'none')
+  const open = all.filter((route) => !routes.includes(route))
   const known = new Set<string>(permissions)
   for (const { path, operation } of routes)
     if (!known.has(operation['x-permission'].split(',')[0] ?? '')) throw new Error(`${path} states no permission`)
@@ -57,6 +59,11 @@ refused with [\`permission_denied\`](errors.md#permission_denied). One hook read
           ...principalTypes.map((type) => right(operation, type)),
         ]),
         [code('GET /openapi.json'), code('any'), ...principalTypes.map(() => 'yes')],
+        ...open.map(({ method, path }) => [
+          code(`${method} ${path}`),
+          'none: whoever has a proof',
+          ...principalTypes.map(() => '–'),
+        ]),
       ],
     ),
     `Whatever the permission: nobody suspends, deletes or disarms the last admin ([\`last_admin\`](errors.md#last_admin)).`,

@@ -21,16 +21,20 @@ t.test(
       writeFileSync(certificateFile, certificate)
       writeFileSync(keyFile, key, { mode: 0o600 })
       const url = `https://localhost:${plane.server.mtls.split(':').at(-1)}/openapi.json`
-      const asked = await runTool(
-        'schemathesis',
-        [
-          ...['--config-file', join(import.meta.dirname, 'schemathesis.toml'), 'run', url, '--no-color'],
-          ...['--request-cert', certificateFile, '--request-cert-key', keyFile, '--tls-verify', root],
-          ...['--max-time', `${secondsOfRun}`],
-        ],
-        40_000,
-        folder,
-      )
+      const askOnce = () =>
+        runTool(
+          'schemathesis',
+          [
+            ...['--config-file', join(import.meta.dirname, 'schemathesis.toml'), 'run', url, '--no-color'],
+            ...['--request-cert', certificateFile, '--request-cert-key', keyFile, '--tls-verify', root],
+            ...['--max-time', `${secondsOfRun}`],
+          ],
+          40_000,
+          folder,
+        )
+      let asked = await askOnce()
+      // A connection that ends is an answer the tool does not know, e.g. when a busy machine misses a limit of a handshake.
+      if (asked.stdout.includes('Network Error') && !asked.stdout.includes('= FAILURES =')) asked = await askOnce()
       const [, cases = '0'] = /(\d+) generated/.exec(asked.stdout) ?? []
       t.equal(asked.code, 0, `${type}: ${cases} cases`)
       t.ok(Number(cases) > 10, `${type}: enough was asked`)
