@@ -19,6 +19,13 @@ const isFixed = ({ aws_iam: aws, oidc }: RuleConditions, name: string): boolean 
 }
 
 /**
+ * Whether a reader finds the end of the value where it is. A separator that begins within the value, and ends behind it,
+ * would let another value take its place: `q-` before `--` reads like `q` before `--` and a name that begins with `-`.
+ */
+const endsAtSeparator = (value: string, separator: string): boolean =>
+  (value + separator).toLowerCase().indexOf(separator.toLowerCase()) >= value.length
+
+/**
  * The principal_id that a rule gives to who has these attributes, lower-cased; or why it gives none.
  *
  * Where the rule lets principals rejoin, two who differ must never get the same name: with `{a}-{b}` a value of `a` that
@@ -44,7 +51,7 @@ export const renderPrincipalId = (
       return { reason: 'the template names session_name, which the rule does not trust' }
     const separator = parts[index + 1] as string
     const isLast = index + 1 === parts.length - 1
-    if (rule.rejoin && !isLast && !isFixed(rule, part) && value.toLowerCase().includes(separator.toLowerCase()))
+    if (rule.rejoin && !isLast && !isFixed(rule, part) && !endsAtSeparator(value, separator))
       return { reason: `${part} holds the text that separates it from the next name in the template` }
     if (rule.rejoin && rule.method === 'oidc' && !isFixed(rule, part) && value !== value.toLowerCase())
       return { reason: `${part} holds capitals, which the principal_id would not tell apart` }
