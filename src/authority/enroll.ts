@@ -12,7 +12,7 @@ import type { Registry } from '../store/registry.ts'
 import type { Plan } from '../store/transaction.ts'
 import type { Enroll, Enrollment } from '../wire/enrollments.ts'
 import { renderPrincipal } from '../wire/principals.ts'
-import { type IssuingDeps, keyTaken, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
+import { bindKey, type IssuingDeps, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
 import type { JoinTicket } from './join-ticket.ts'
 import { planAdmins } from './last-admin.ts'
 import { countRejoin, stillUsable, whyNoRejoin } from './rejoin.ts'
@@ -88,7 +88,7 @@ export const makeEnroll = (deps: EnrollDeps) => {
   /** Everything but what is displaced by a rejoin: the certificate, its key, the proof, and when to look after it. */
   const commonWrites = ({ ticket, signed: { record } }: Joining): Plan<Enrollment>['writes'] => [
     { item: registry.certificates.create(record) },
-    { item: registry.keys.bind(record.spki_sha256, record.principal_id, record.ttl), refuse: keyTaken },
+    bindKey(deps, registry, record),
     ...(ticket.delete_after_expiry_seconds === undefined
       ? []
       : [

@@ -37,10 +37,15 @@ const idFrom = ({ principal_id, id_prefix = '' }: JoinTokenRecord, asked: string
   return asked
 }
 
+/** As `create-join-token.ts` makes them: 32 octets in base64url. */
+const joinTokenShape = /^airj_[A-Za-z0-9_-]{43}$/
+
 /** What a join token is good for. Throws JoinRefused when there is none of this secret, or when it is over. */
 export const makeTokenTicket =
   ({ registry, clock }: TokenTicketDeps) =>
   async (body: EnrollByToken, csrSha256: string): Promise<JoinTicket> => {
+    // What cannot be one of ours costs no read.
+    if (!joinTokenShape.test(body.join_token)) throw new JoinRefused('there is no such join token')
     const secretSha256 = sha256Hex(body.join_token)
     const read = async (): Promise<JoinTokenRecord> => {
       const token = await registry.joinTokens.find(secretSha256)
