@@ -92,11 +92,8 @@ export interface JoinRuleRecord {
 
 /** A rule by what its conditions are. */
 export type OidcRule = JoinRuleRecord & { method: 'oidc'; oidc: OidcCondition }
-export type AwsIamRule = JoinRuleRecord & { method: 'aws_iam'; aws_iam: AwsIamCondition }
 
 export const isOidcRule = (rule: JoinRuleRecord): rule is OidcRule => rule.method === 'oidc' && rule.oidc !== undefined
-export const isAwsIamRule = (rule: JoinRuleRecord): rule is AwsIamRule =>
-  rule.method === 'aws_iam' && rule.aws_iam !== undefined
 
 /** How join tokens and join rules stand as the actor of what they did. */
 export const tokenActor = (id: string): string => `join_token:${id}`
