@@ -4,6 +4,7 @@
  *     npm test                                  all of them
  *     npm test -- test/pki/csr.ts test/flows    these files and folders
  *     npm test -- --verbose --jobs 1 test/pki   all that they print, one after the other
+ *     npm run test:deploy                       test/deploy alone, which takes minutes and is no part of the rest
  *
  * Tap's own runner loads a recorder into every process that a test starts, servers and their signals included, and
  * keeps its state in one folder, so that two runs at once break each other. Here a test runs as `node test/x.ts` does.
@@ -16,11 +17,13 @@ import { requireNode } from './require-node.ts'
 import { endAll, type Run, runFile } from './test/run-file.ts'
 
 const root = resolve(import.meta.dirname, '..')
-const secondsOfRun = Number(process.env['TEST_LIMIT_SECONDS'] ?? 1200)
 /** What waits for sockets, timers or tools is started first, so that it does not end last. */
 const slowFirst = [
   'test/flows/agent-hour.ts',
   'test/package.ts',
+  'test/infra/terraform',
+  'test/docker/',
+  'test/github/',
   'test/outside/',
   'test/flows/',
   'test/server/',
@@ -30,10 +33,21 @@ const slowFirst = [
 requireNode()
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { verbose: { type: 'boolean', default: false }, jobs: { type: 'string' } },
+  options: {
+    verbose: { type: 'boolean', default: false },
+    jobs: { type: 'string' },
+    /** Shows at once what tests write to stderr: progress, where a file takes minutes. */
+    live: { type: 'boolean', default: false },
+    /** Seconds that a file, and each test in it, may take. */
+    limit: { type: 'string' },
+  },
 })
-const jobs = Math.max(1, Number(values.jobs ?? Math.min(availableParallelism() + 1, 4)))
+const secondsOfRun = Number(process.env['TEST_LIMIT_SECONDS'] ?? 1200)
+const secondsOfFile = Number(values.limit ?? 480)
+const jobs = Math.max(1, Number(values.jobs ?? Math.min(availableParallelism() + 2, 6)))
 
+/** Minutes long, and asked for by name. */
+const apart = 'test/deploy/'
 const isTest = (path: string) => !path.startsWith('test/support/') && !/(^|\/)(fixtures|transcripts)\//.test(path)
 
 const filesOf = (argument: string): string[] => {
@@ -56,7 +70,7 @@ const env = {
   ),
   TMPDIR: scratch,
   NO_COLOR: '1',
-  TAP_TIMEOUT: '120',
+  TAP_TIMEOUT: values.limit ?? '120',
 }
 
 const sums = { passed: 0, failed: 0, skipped: 0 }
@@ -96,11 +110,14 @@ setInterval(() => process.ppid === startedBy || giveUp('who started this has end
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => giveUp(signal))
 setTimeout(() => giveUp(`the run took more than ${secondsOfRun} s`), secondsOfRun * 1000).unref()
 try {
-  const wanted = positionals.length > 0 ? positionals : [join(root, 'test')]
-  const files = [...new Set(wanted.flatMap(filesOf))].sort((a, b) => rank(a) - rank(b))
+  const wanted =
+    positionals.length > 0
+      ? positionals.flatMap(filesOf)
+      : filesOf(join(root, 'test')).filter((path) => !path.startsWith(apart))
+  const files = [...new Set(wanted)].sort((a, b) => rank(a) - rank(b))
   const worker = async () => {
     for (let file = files.shift(); file !== undefined; file = files.shift())
-      report(file, await runFile(file, { cwd: root, env }))
+      report(file, await runFile(file, { cwd: root, env, secondsOfFile, live: values.live }))
   }
   await Promise.all(Array.from({ length: jobs }, worker))
   if (sums.passed + sums.failed === 0) throw new Error('no test ran')

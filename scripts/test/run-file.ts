@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { endGroup, outlives } from './group.ts'
 import { readTap, type TapResult } from './tap.ts'
 
-const secondsOfFile = 150
 /** A child that was told to stop in the last moment may take this long. */
 const graceMsOfGroup = 1000
 
@@ -21,11 +20,21 @@ export const endAll = (): void => {
   for (const leader of leaders) endGroup(leader)
 }
 
+export interface Where {
+  cwd: string
+  env: NodeJS.ProcessEnv
+  /** The file is ended when it takes longer. */
+  secondsOfFile: number
+  /** Whether stderr is passed on at once as well. */
+  live: boolean
+}
+
 /** Runs one test file, a process and a process group of its own; what it leaves running is a fault, and is ended. */
-export const runFile = async (file: string, where: { cwd: string; env: NodeJS.ProcessEnv }): Promise<Run> => {
+export const runFile = async (file: string, { cwd, env, secondsOfFile, live }: Where): Promise<Run> => {
   const started = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
-    ...where,
+    cwd,
+    env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -39,7 +48,10 @@ export const runFile = async (file: string, where: { cwd: string; env: NodeJS.Pr
     chunks.push(chunk)
     tap += chunk
   })
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    chunks.push(chunk)
+    if (live) process.stderr.write(chunk)
+  })
   let late = false
   const limit = setTimeout(() => {
     late = true
