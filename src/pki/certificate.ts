@@ -1,4 +1,4 @@
-import { ControlError } from '../core/errors.ts'
+import { ControlError, isControlError } from '../core/errors.ts'
 import { makeClientTbs } from './client-tbs.ts'
 import { inspectIssued } from './inspect.ts'
 import type { Issuer } from './issuer.ts'
@@ -23,7 +23,9 @@ export const makeIssueClientCertificate = ({ issuer, profile }: IssueDeps): Issu
     const { signer } = issuer
     if (!signer) throw new ControlError('issuer_unavailable', 'this server holds no key of an issuer')
     const der = await signTbs(tbsOf(grant), signer).catch((cause: unknown) => {
-      throw new ControlError('issuer_unavailable', 'the key of the issuer cannot be reached', { cause })
+      throw isControlError(cause)
+        ? cause
+        : new ControlError('issuer_unavailable', 'the key of the issuer cannot be reached', { cause })
     })
     inspectIssued(der, grant, profile, issuer)
     return der

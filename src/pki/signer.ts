@@ -5,4 +5,6 @@ export interface Signer {
   readonly publicKey: KeyObject
   /** ECDSA over the SHA-256 of `tbs`, as a DER Ecdsa-Sig-Value. Rejects when the key cannot be reached. @see RFC 3279 §2.2.3 */
   sign(tbs: Uint8Array): Promise<Buffer>
+  /** Of a key that can be out of reach: false from a failed signature until the next good one. */
+  ready?(): boolean
 }

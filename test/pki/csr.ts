@@ -10,6 +10,7 @@ import { encode, objectIdentifier, sequence, tag, unsignedInteger, utf8String } 
 import { nameOf } from '../../src/pki/names.ts'
 import { readCertificate } from '../../src/pki/read-certificate.ts'
 import { makeCsr } from '../../src/pki/request.ts'
+import { cpuTime } from '../support/cpu.ts'
 import { makeGrant, makeHierarchy, profile } from './fixtures/hierarchy.ts'
 import { missingOpenssl } from './fixtures/openssl.ts'
 import * as make from './fixtures/requests.ts'
@@ -393,9 +394,9 @@ t.test('a plain request gives its key', async (t) => {
 t.test('every bad request is refused with its code and a reason, in less than 50 ms', async (t) => {
   t.ok(bad.length >= 60, `${bad.length} requests`)
   for (const [what, code, pem] of bad) {
-    const start = performance.now()
+    const start = cpuTime()
     t.equal(codeOf(pem), code, what)
-    t.ok(performance.now() - start < 50, `${what}: in time`)
+    t.ok(cpuTime() - start < 50, `${what}: in time`)
   }
 })
 

@@ -2,6 +2,7 @@ import t from 'tap'
 import { DerProblem, readDer } from '../../src/pki/der.ts'
 import { encodeTime, unsignedInteger } from '../../src/pki/der-encode.ts'
 import { dottedOid, isOid, oidContent } from '../../src/pki/oids.ts'
+import { cpuTime } from '../support/cpu.ts'
 import { nested } from './fixtures/requests.ts'
 
 const good: [what: string, hex: string][] = [
@@ -97,12 +98,12 @@ t.test('anything else is refused with a DerProblem', async (t) => {
 })
 
 t.test('100 KB of values are refused in less than 50 ms', async (t) => {
-  const start = performance.now()
+  const start = cpuTime()
   t.throws(
     () => readDer(Buffer.concat([Buffer.from('30830186a0', 'hex'), Buffer.alloc(100_000, '0500', 'hex')])),
     DerProblem,
   )
-  t.ok(performance.now() - start < 50)
+  t.ok(cpuTime() - start < 50)
 })
 
 t.test('object identifiers are written and read alike', async (t) => {
