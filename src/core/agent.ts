@@ -46,7 +46,8 @@ export interface OpenCommand {
   hook_name?: string
   created_at: number
   expires_at: number
-  delivered: boolean
+  /** Of the certificate that it was sent to; absent: nobody has it yet. */
+  lineage?: string
 }
 
 /** What is known of the agent of one principal. Times in Unix milliseconds. */

@@ -39,6 +39,8 @@ export interface PrincipalRecord {
   /** When it rejoined by a rule within the last 24 h, oldest first. */
   recent_rejoins?: number[]
   rejoin_blocked: boolean
+  /** Superseded before: no grace any more. Set by a rejoin, which displaces whoever held the principal. */
+  grace_from?: number
   active_serials: Record<string, Lineage>
 }
 

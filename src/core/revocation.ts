@@ -19,10 +19,15 @@ export interface RevocationRecord {
   created_by: string
   /** The caller's own certificate, never revoked by this. */
   spared_serial: string
+  /** Its lineage: what the caller renews it to meanwhile is not revoked either. */
+  spared_lineage: string
   request_id: string
   remote_address: string
   matched: number
   revoked: number
+  /** When nothing was found any more for the first time. */
+  quiet_at?: number
+  /** When nothing can come any more. */
   completed_at?: number
   lease_owner?: string
   lease_until?: number

@@ -42,6 +42,9 @@ const freePort = (wanted: number): Promise<number> =>
     })
   })
 
+/** Milliseconds. */
+const longestToFail = 150
+
 // The engine knows no parent. This shell ends it as soon as our end of the pipe closes, however we die.
 const leash = 'exec 3<&0; "$@" </dev/null & pid=$!; (cat <&3 >/dev/null; kill $pid 2>/dev/null) & exec 3<&-; wait $pid'
 
@@ -94,9 +97,15 @@ export const startEmbeddedStore = async (options: EmbeddedStoreOptions = {}): Pr
       return false
     }
   }
-  const giveUpAt = performance.now() + 10_000
-  while (!(await answers())) {
-    if (performance.now() > giveUpAt) throw new Error('the embedded store did not start within 10 s')
+  const launchedAt = performance.now()
+  // A port that was free may have been taken by somebody else, who answers as well: an engine that cannot have it ends soon.
+  const isOurs = () => performance.now() - launchedAt > longestToFail
+  while (!(await answers()) || !isOurs() || restarts > 0) {
+    if (restarts > 0) {
+      stopped = true
+      return startEmbeddedStore(options)
+    }
+    if (performance.now() - launchedAt > 10_000) throw new Error('the embedded store did not start within 10 s')
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 

@@ -82,7 +82,7 @@ export interface FeedReaderDeps {
 /** Reads what is new in the feed, again and again, strongly consistent. */
 export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFailure, onSuccess }: FeedReaderDeps) => {
   const known = new Map<string, number>()
-  const heldBack = new Set<string>()
+  const heldBack = new Map<string, Change[]>()
   let lastSuccess = 0
   // On a clock that nobody sets, but that may stand still while a machine sleeps: the two make up for each other.
   let succeededAt = 0
@@ -157,9 +157,14 @@ export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFail
      * This process is writing the record and acts on it itself when it is there; what is returned ends the wait. The
      * overlap outlasts any attempt to write, so a record that nobody has acted on by then is read after all.
      */
-    holdBack: (id: string): (() => void) => {
-      heldBack.add(id)
+    holdBack: ({ id, changes }: Pick<FeedRecord, 'id' | 'changes'>): (() => void) => {
+      heldBack.set(id, changes)
       return () => heldBack.delete(id)
+    },
+    /** True while this process is writing a record about the principal. */
+    isWriting: (principalId: string): boolean => {
+      const concerns = (change: Change) => 'principal_id' in change && change.principal_id === principalId
+      return [...heldBack.values()].some((changes) => changes.some(concerns))
     },
     /** Unix milliseconds of the last read that succeeded, 0 before the first. */
     lastSuccessAt: (): number => lastSuccess,

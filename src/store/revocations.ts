@@ -79,6 +79,23 @@ export const makeRevocations = (store: Store) => {
       },
     }),
 
+    /** Notes that nothing was found any more, the first time; refused when the lease went to another. */
+    quiet: async (id: string, owner: string, at: number): Promise<void> => {
+      try {
+        await store.update(
+          updateOf({
+            table,
+            key: controlKey.revocation(id),
+            set: { quiet_at: at },
+            condition: '#lease_owner = :owner AND attribute_not_exists(#quiet_at)',
+            values: { ':owner': owner },
+          }),
+        )
+      } catch (error) {
+        if (failureOf(error).kind !== 'condition') throw error
+      }
+    },
+
     complete: (
       id: string,
       owner: string,

@@ -55,6 +55,8 @@ export const controlKey = {
   }),
   /** Which server does a piece of background work now. */
   lease: (work: string) => ({ pk: `LEASE#${work}`, sk: 'LEASE' }),
+  /** Which root this deployment was given, and where its keys are. */
+  bootstrap: () => ({ pk: 'BOOTSTRAP', sk: 'BOOTSTRAP' }),
   /** The agent of a principal: its streams, its last report, its open commands. */
   agent: (shard: number, principalId: string) => ({ pk: `AGENTS#${shard}`, sk: principalId }),
   command: (principalId: string, commandId: string) => ({ pk: `COMMANDS#${principalId}`, sk: commandId }),

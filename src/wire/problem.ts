@@ -76,7 +76,7 @@ export const titleOfCode = {
   rate_limited: 'Too many requests',
   internal_error: 'Internal error',
   store_unavailable: 'The registry does not answer',
-  issuer_unavailable: 'No issuer can sign now',
+  issuer_unavailable: 'No issuer answers now',
   overloaded: 'Too busy',
 } as const satisfies Record<ErrorCode, string>
 

@@ -55,7 +55,7 @@ t.test('a principal is given out only with a certificate that names it', async (
 
 t.test('who is short of time is answered in time, and takes nobody along', async (t) => {
   const { read } = makeAdmissionRows(test.store)
-  slow(400)
+  slow(2000)
   t.teardown(() => slow(0))
   const started = performance.now()
   const [first] = wanted.map((one) => () => read(one))
@@ -63,7 +63,7 @@ t.test('who is short of time is answered in time, and takes nobody along', async
     () => t.fail('the store is slower'),
     (error) => {
       t.ok(isControlError(error, 'store_unavailable'))
-      t.ok(performance.now() - started < 350)
+      t.ok(performance.now() - started < 1500)
     },
   )
   const patient = withDeadline(5000, () => Promise.all(wanted.slice(1, 5).map(read)))

@@ -20,6 +20,8 @@ export interface FaultProxy {
   endpoint: string
   /** Decides about each call by its operation, e.g. `TransactWriteItems`. */
   decide: (operation: string) => Fault
+  /** Told of each call that comes by, with its body. */
+  onCall: (operation: string, body: string) => void
   /** How many calls of each operation came by. */
   calls: Map<string, number>
   stop(): Promise<void>
@@ -57,6 +59,7 @@ export const startFaultProxy = async (target: string): Promise<FaultProxy> => {
     proxy.calls.set(operation, (proxy.calls.get(operation) ?? 0) + 1)
     const fault = proxy.decide(operation)
     const body = await bodyOf(incoming)
+    proxy.onCall(operation, body.toString())
     if (fault.kind === 'refuse') return void incoming.socket.destroy()
     if (fault.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.milliseconds))
     if (fault.kind === 'throttle')
@@ -92,6 +95,7 @@ export const startFaultProxy = async (target: string): Promise<FaultProxy> => {
   const proxy: FaultProxy = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     decide: () => ({ kind: 'pass' }),
+    onCall: () => undefined,
     calls: new Map(),
     stop: async () => {
       agent.destroy()
