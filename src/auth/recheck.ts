@@ -12,6 +12,8 @@ export interface RecheckDeps {
   /** Certificates of the open connections. */
   held: () => Iterable<{ presented: Presented }>
   readMany: (wanted: RowsWanted[]) => Promise<AdmissionRows[]>
+  /** This process is changing the principal's rights, and acts on that itself: who asked for it is to be answered first. */
+  isChanging: (principalId: string) => boolean
   clock: () => number
   /** A connection's certificate is no longer good, though no feed has said so. */
   onLost: (presented: Presented, code: ErrorCode) => void
@@ -29,7 +31,7 @@ const longestSilence = 5 * minute - 15 * second
 
 /** Reads the rows of every open connection and kept decision again and again: so a row changed by hand is seen. */
 export const makeRecheck = (deps: RecheckDeps) => {
-  const { rules, decisions, held, readMany, clock, onLost, onSilence, onFailure } = deps
+  const { rules, decisions, held, isChanging, readMany, clock, onLost, onSilence, onFailure } = deps
   let timer: NodeJS.Timeout | undefined
   let stopped = true
   let lastWholeRoundAt = clock()
@@ -47,6 +49,10 @@ export const makeRecheck = (deps: RecheckDeps) => {
     return [...found.values()].filter((presented) => presented.claimed !== undefined)
   }
 
+  /** Fingerprints that this round, and the one before, left to the change that was being written. */
+  let spared = new Set<string>()
+  let sparedBefore = spared
+
   const recheckSome = async (some: Presented[]): Promise<void> => {
     const epoch = decisions.epoch()
     const startedAt = clock()
@@ -56,6 +62,11 @@ export const makeRecheck = (deps: RecheckDeps) => {
     for (const [i, presented] of some.entries()) {
       // The feed knows better what has changed since.
       if (decisions.changedSince(epoch, presented)) continue
+      // Once: who never stops writing must not be spared for ever.
+      if (isChanging(presented.claimed?.principal_id ?? '') && !sparedBefore.has(presented.fingerprint)) {
+        spared.add(presented.fingerprint)
+        continue
+      }
       const found = rows[i] as AdmissionRows
       const verdict = verdictOf(presented, found, rules(), clock())
       const known = decisions.get(presented.fingerprint)
@@ -69,6 +80,8 @@ export const makeRecheck = (deps: RecheckDeps) => {
   }
 
   const round = async (): Promise<void> => {
+    sparedBefore = spared
+    spared = new Set()
     const startedAt = clock()
     let wait = roundEvery
     try {

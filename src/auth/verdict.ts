@@ -20,7 +20,7 @@ export const verdictOf = (presented: Presented, rows: AdmissionRows, rules: Verd
   if (certificate.serial_number !== presented.serial_number || certificate.fingerprint !== presented.fingerprint)
     return { denied: 'certificate_unregistered' }
   if (certificate.revoked) return { denied: 'certificate_revoked' }
-  if (isSupersededPastGrace(certificate, rules, now)) return { denied: 'certificate_superseded' }
+  if (isSupersededPastGrace(certificate, principal, rules, now)) return { denied: 'certificate_superseded' }
   if (!(now < expiresAt)) return { denied: 'certificate_expired' }
   if (!(now >= presented.not_before)) return { denied: 'certificate_not_yet_valid' }
   if (certificate.issuer_id !== presented.issuer_id) return { denied: 'certificate_untrusted' }
@@ -35,6 +35,11 @@ export const verdictOf = (presented: Presented, rows: AdmissionRows, rules: Verd
 
 const isSupersededPastGrace = (
   certificate: { superseded_by?: string; superseded_at?: number },
+  principal: { grace_from?: number } | undefined,
   rules: VerdictRules,
   now: number,
-): boolean => certificate.superseded_by !== undefined && now >= (certificate.superseded_at ?? 0) + rules.supersede_grace
+): boolean => {
+  if (certificate.superseded_by === undefined) return false
+  const supersededAt = certificate.superseded_at ?? 0
+  return now >= supersededAt + rules.supersede_grace || supersededAt < (principal?.grace_from ?? 0)
+}

@@ -144,6 +144,7 @@ t.test('a recheck that was overtaken by a newer decision does not undo it', asyn
     rules,
     decisions: one.decisions,
     held: () => [],
+    isChanging: () => false,
     readMany: async (wanted) => {
       const found = await one.rows.readMany(wanted)
       read.resolve()
@@ -164,4 +165,27 @@ t.test('a recheck that was overtaken by a newer decision does not undo it', asyn
   await round
   t.equal(await one.ask(), 'certificate_revoked')
   recheck.stop()
+})
+
+t.test('who asks for the end of its own rights is not cut by the regular look before it has its answer', async (t) => {
+  const one = await open()
+  t.equal(await one.ask(), 'admitted')
+  await one.setByHand(true)
+  const lost: string[] = []
+  const recheck = makeRecheck({
+    rules,
+    decisions: one.decisions,
+    held: () => [],
+    isChanging: (principalId) => /^worker-\d+$/.test(principalId),
+    readMany: one.rows.readMany,
+    clock: one.clock,
+    onLost: (_presented, code) => lost.push(code),
+    onSilence: () => t.fail('not silent'),
+    onFailure: (error) => t.fail(String(error)),
+  })
+  t.teardown(recheck.stop)
+  await recheck.round()
+  t.same(lost, [])
+  await recheck.round()
+  t.same(lost, ['certificate_revoked'], 'but nobody is spared twice by writing on and on')
 })

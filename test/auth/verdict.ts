@@ -34,6 +34,8 @@ const superseded = (at?: number) => ({
 const admitted: [string, Case][] = [
   ['all is well', {}],
   ['superseded, within its grace', { certificate: superseded(now - grace + 1) }],
+  ['superseded after a rejoin', { certificate: superseded(now - 1), principal: { grace_from: now - 1 } }],
+  ['not superseded, and its principal has rejoined', { principal: { grace_from: now + 1 } }],
   ['in the first millisecond of its life', { presented: { not_before: now } }],
   ['in the last one', { presented: { expires_at: now + 1 } }],
 ]
@@ -55,6 +57,11 @@ const denied: [string, string, Case][] = [
   ],
   ['certificate_superseded', 'superseded, its grace over', { certificate: superseded(now - grace) }],
   ['certificate_superseded', 'superseded, nobody knows when', { certificate: superseded() }],
+  [
+    'certificate_superseded',
+    'superseded before a rejoin',
+    { certificate: superseded(now - 2), principal: { grace_from: now - 1 } },
+  ],
   ['certificate_superseded', 'superseded and expired', { certificate: { ...superseded(0), expires_at: 0 } }],
   ['certificate_expired', 'expired by itself', { presented: { expires_at: now } }],
   ['certificate_expired', 'expired by its row', { certificate: { expires_at: now } }],

@@ -4,7 +4,7 @@ import { bindingHeader, bindingOf, signedHeadersOf, stsBody, stsContentType, sts
 import type { AwsProof } from '../../wire/enrollments.ts'
 import { commercialRegions, isRegion, partitionOf } from './aws-regions.ts'
 import { type Answer, ExchangeFailed, type ExchangePort, makeExchange } from './exchange.ts'
-import { JoinRefused, type VerifyProof } from './proof.ts'
+import { JoinRefused, JoinUnproven, type VerifyProof } from './proof.ts'
 import { errorCodeOf, readCallerIdentity } from './sts-answer.ts'
 
 /** How far the date of a signature may be from our clock, milliseconds; STS itself would take 15 minutes. */
@@ -80,26 +80,31 @@ const readSignature = (proof: AwsProof, now: number): Signature => {
   }
 }
 
+/** @see https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html */
+const throttled = ['Throttling', 'ThrottlingException', 'RequestLimitExceeded', 'ServiceUnavailable']
+
 const refusalOf = ({ status, body }: Answer): JoinRefused => {
   if (status >= 300 && status < 400) return new JoinRefused('STS answered with a redirect')
-  if (status >= 500) return new JoinRefused(`STS failed with status ${status}`)
+  if (status >= 500) return new JoinUnproven(`STS failed with status ${status}`)
   const code = errorCodeOf(body)
+  if (status === 429 || (code !== undefined && throttled.includes(code)))
+    return new JoinUnproven(`STS has too much to do: status ${status}${code === undefined ? '' : `, ${code}`}`)
   return new JoinRefused(`STS did not accept the signature: status ${status}${code === undefined ? '' : `, ${code}`}`)
 }
 
 /**
- * For an STS at another address, that of an emulator or of a VPC endpoint: one for all regions, `http:` on this machine only.
- * Whoever answers there decides who may join.
+ * For an STS at another address, that of an emulator or of a VPC endpoint: one for all regions, by `http:` if it says so.
+ * Whoever answers there decides who may join, and what is signed stays the same: the Host of AWS is part of it.
  */
 export const stsAt = (address: URL): Pick<VerifyAwsIamDeps, 'endpointOf' | 'exchange'> => ({
   endpointOf: () => ({ url: address }),
-  exchange: makeExchange({ timeout: stsTimeout, limit: stsLimit, allowPlainLoopback: true }),
+  exchange: makeExchange({ timeout: stsTimeout, limit: stsLimit, allowPlain: true }),
 })
 
 /**
  * Verifies a proof of the method `aws_iam`: STS is asked who signed a GetCallerIdentity request that is built here, bound to
- * this plane and to the certificate request. Throws JoinRefused; also when STS does not answer, for nothing is proven then.
- * Throws TypeError for a region that cannot be allowed.
+ * this plane and to the certificate request. Throws JoinRefused, JoinUnproven when STS does not answer, for nothing is proven
+ * then, and TypeError for a region that cannot be allowed.
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 export const makeVerifyAwsIam = ({
@@ -131,7 +136,9 @@ export const makeVerifyAwsIam = ({
       },
       body: stsBody,
     }).catch((error: unknown) => {
-      throw error instanceof ExchangeFailed ? new JoinRefused(`STS could not be asked: ${error.message}`) : error
+      if (!(error instanceof ExchangeFailed)) throw error
+      const reason = `STS could not be asked: ${error.message}`
+      throw error.passing ? new JoinUnproven(reason) : new JoinRefused(reason)
     })
     if (answer.status !== 200) throw refusalOf(answer)
     // 3. Read.

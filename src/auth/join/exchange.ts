@@ -1,7 +1,9 @@
+import type { lookup as systemLookup } from 'node:dns'
 import { request as plainRequest, type RequestOptions } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { ControlError } from '../../core/errors.ts'
+import { isForbiddenAddress, makeGuardedLookup } from './forbidden-address.ts'
 
 /** A request to the platform that vouches for a joiner. */
 export interface Exchange {
@@ -20,9 +22,13 @@ export interface Answer {
 
 /** Why there is no answer. Nothing of the other side's text is in it. */
 export class ExchangeFailed extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** The other side was not heard; asked again, it may be. */
+  readonly passing: boolean
+
+  constructor(message: string, passing: boolean, options?: ErrorOptions) {
     super(message, options)
     this.name = 'ExchangeFailed'
+    this.passing = passing
   }
 }
 
@@ -31,31 +37,37 @@ export interface ExchangeOptions {
   timeout: number
   /** Bytes of the answer's body. */
   limit: number
-  /** For tests: `http:` to this machine itself. */
-  allowPlainLoopback?: boolean
+  /** `http:` as well, where whoever runs the server has named the address. */
+  allowPlain?: boolean
+  /** Of names; absent: the system's. */
+  lookup?: typeof systemLookup
 }
 
 /** Exchanges under way at once in this process; who joins does not decide how much we ask of others. */
 const maximumAtOnce = 64
 
-const isLoopback = (host: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(host)
+const forbiddenAddress = () => new ExchangeFailed('the address is one where nothing is asked', false)
 
 /**
  * One request and its answer, over TLS and a connection of its own. A redirect is an answer like any other and is never
- * followed. Throws ExchangeFailed, or `overloaded` when too much is under way.
+ * followed; an address of one link, such as that of a metadata service, is never asked. Throws ExchangeFailed, or
+ * `overloaded` when too much is under way.
  */
-export const makeExchange = ({ timeout, limit, allowPlainLoopback = false }: ExchangeOptions) => {
+export const makeExchange = ({ timeout, limit, allowPlain = false, lookup }: ExchangeOptions) => {
   let underWay = 0
+  const guardedLookup = makeGuardedLookup(forbiddenAddress, lookup)
 
   const send = ({ url, method, headers = {}, body, ca }: Exchange): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const isPlain = url.protocol === 'http:' && allowPlainLoopback && isLoopback(url.hostname)
-      if (url.protocol !== 'https:' && !isPlain) throw new ExchangeFailed('the address is not https')
+      const isPlain = url.protocol === 'http:' && allowPlain
+      if (url.protocol !== 'https:' && !isPlain) throw new ExchangeFailed('the address is not https', false)
       // To Node an empty list of roots means the public ones, which is the opposite of what was meant.
-      if (ca?.trim() === '') throw new ExchangeFailed('there is no root that could vouch for the other side')
+      if (ca?.trim() === '') throw new ExchangeFailed('there is no root that could vouch for the other side', false)
       const host = url.hostname.replace(/^\[|\]$/g, '')
+      if (isForbiddenAddress(host)) throw forbiddenAddress()
       const options: RequestOptions = {
         agent: false,
+        lookup: guardedLookup,
         host,
         port: url.port === '' ? (isPlain ? 80 : 443) : Number(url.port),
         method,
@@ -80,17 +92,17 @@ export const makeExchange = ({ timeout, limit, allowPlainLoopback = false }: Exc
       const fail = (error: Error) => {
         clearTimeout(clock)
         const { code } = error as NodeJS.ErrnoException
-        const said = error instanceof ExchangeFailed ? error.message : `the connection failed (${code ?? error.name})`
-        reject(new ExchangeFailed(said, { cause: error }))
+        const lost = () => new ExchangeFailed(`the connection failed (${code ?? error.name})`, true, { cause: error })
+        reject(error instanceof ExchangeFailed ? error : lost())
       }
-      const clock = setTimeout(() => sent.destroy(new ExchangeFailed(`no answer within ${timeout} ms`)), timeout)
+      const clock = setTimeout(() => sent.destroy(new ExchangeFailed(`no answer within ${timeout} ms`, true)), timeout)
       sent.on('error', fail)
       sent.on('response', (response) => {
         const chunks: Buffer[] = []
         let length = 0
         response.on('data', (chunk: Buffer) => {
           length += chunk.length
-          if (length > limit) sent.destroy(new ExchangeFailed(`the answer is longer than ${limit} bytes`))
+          if (length > limit) sent.destroy(new ExchangeFailed(`the answer is longer than ${limit} bytes`, false))
           else chunks.push(chunk)
         })
         // The request's own error says more, where there is one: this one then comes second and changes nothing.

@@ -2,12 +2,13 @@ import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jos
 import type { OidcCondition } from '../../core/joining.ts'
 import { minute, second } from '../../core/time.ts'
 import { ExchangeFailed, type ExchangePort } from './exchange.ts'
+import { isHttpsUrl } from './https-url.ts'
 import { keySourceOf } from './key-source.ts'
-import { JoinRefused } from './proof.ts'
+import { JoinRefused, JoinUnproven } from './proof.ts'
 
 /** Keys are read again after this long: so long at most is one believed that its issuer has withdrawn. Milliseconds. */
 const keysLife = 10 * minute
-/** An unknown key id makes us look again at most this often: anybody can invent one. Milliseconds. */
+/** After keys were read, an unknown key id is not looked for this long: anybody can invent one. Milliseconds. */
 const coolDown = 30 * second
 /** After a failure, the next attempt. Milliseconds. */
 const failureCoolDown = 5 * second
@@ -50,15 +51,19 @@ export interface IssuerKeysDeps {
 export const makeIssuerKeys = ({ exchange, clock }: IssuerKeysDeps) => {
   const sources = new Map<string, Source>()
 
+  /** `address`: of a rule, or held to the same. */
   const readJson = async (what: string, address: string, ca: string | undefined): Promise<unknown> => {
-    if (!URL.canParse(address)) throw new JoinRefused(`the address of ${what} is malformed`)
     const url = new URL(address)
     const headers = { accept: 'application/json' }
     const answer = await exchange({ url, method: 'GET', headers, ...(ca === undefined ? {} : { ca }) }).catch(
       (error: unknown) => {
-        throw error instanceof ExchangeFailed ? new JoinRefused(`${what} could not be read: ${error.message}`) : error
+        if (!(error instanceof ExchangeFailed)) throw error
+        const reason = `${what} could not be read: ${error.message}`
+        throw error.passing ? new JoinUnproven(reason) : new JoinRefused(reason)
       },
     )
+    if (answer.status >= 500 || answer.status === 429)
+      throw new JoinUnproven(`${what} could not be read: status ${answer.status}`)
     if (answer.status !== 200) throw new JoinRefused(`${what} could not be read: status ${answer.status}`)
     try {
       return JSON.parse(answer.body.toString('utf8'))
@@ -73,6 +78,9 @@ export const makeIssuerKeys = ({ exchange, clock }: IssuerKeysDeps) => {
     const found = await readJson('the discovery document of the issuer', address, ca)
     if (!isObject(found) || found['issuer'] !== issuer || typeof found['jwks_uri'] !== 'string')
       throw new JoinRefused('the discovery document is not that of the issuer')
+    // An issuer is believed about its keys, and not free to choose what is asked from here.
+    if (!isHttpsUrl(found['jwks_uri'], true))
+      throw new JoinRefused('the discovery document names no https URL where the keys of the issuer are')
     return found['jwks_uri']
   }
 
@@ -125,8 +133,9 @@ export const makeIssuerKeys = ({ exchange, clock }: IssuerKeysDeps) => {
     const isGood = keys !== undefined && (condition.jwks !== undefined || since(source.readAt) < keysLife)
     if (isGood && (kid === undefined || keys.kids.has(kid) || condition.jwks !== undefined)) return keys.find
     if (source.reading === undefined) {
-      if (isGood && since(source.triedAt) < coolDown) return keys.find
-      if (failure !== undefined && since(source.triedAt) < failureCoolDown) throw new JoinRefused(failure.reason)
+      // The key may be among those that could not be read: that is an outage, and proves nothing against whoever asks.
+      if (failure !== undefined && since(source.triedAt) < failureCoolDown) throw failure
+      if (isGood && since(source.readAt) < coolDown) return keys.find
     }
     return (await readOnce(source, condition)).find
   }

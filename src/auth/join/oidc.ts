@@ -6,7 +6,7 @@ import { type ExchangePort, makeExchange } from './exchange.ts'
 import { keySourceOf } from './key-source.ts'
 import { attributesOf } from './oidc-claims.ts'
 import { makeIssuerKeys } from './oidc-keys.ts'
-import { JoinRefused, type Proven, type VerifyProof } from './proof.ts'
+import { JoinRefused, JoinUnproven, type Proven, type VerifyProof } from './proof.ts'
 
 const algorithms = ['RS256', 'ES256', 'EdDSA']
 /** Characters, which are bytes here. */
@@ -130,7 +130,8 @@ const subjectOf = ({ iss, sub }: JWTPayload): string =>
 
 /**
  * Verifies an ID token of an issuer that a rule names. What it answers holds for rules with the same keys only
- * (`key_source`). Throws JoinRefused; also when the issuer's keys cannot be read, for nothing is proven then.
+ * (`key_source`). Throws JoinRefused, and JoinUnproven when the issuer's keys cannot be had now, for nothing is proven
+ * then.
  * @see OpenID Connect Core 1.0 §3.1.3.7, RFC 8725
  */
 export const makeVerifyOidc = ({
@@ -157,17 +158,23 @@ export const makeVerifyOidc = ({
   const verify = async (token: string, now: number): Promise<{ payload: JWTPayload; condition: OidcCondition }> => {
     const { header, claims } = readUnverified(token)
     let first: JoinRefused | undefined
+    let silent: JoinUnproven | undefined
     for (const condition of candidatesOf(await conditions(), claims)) {
       try {
         return { payload: await verifyWith(token, header, condition, now), condition }
       } catch (error) {
+        if (error instanceof JoinUnproven) {
+          silent ??= error
+          continue
+        }
         const refusal = readRefusal(error)
         if (refusal === undefined) throw error
         first ??= new JoinRefused(refusal.reason)
         if (!refusal.again) throw new JoinRefused(refusal.reason)
       }
     }
-    throw first ?? new JoinRefused('no rule knows the issuer of the token')
+    // Its keys could be those of the one that did not answer.
+    throw silent ?? first ?? new JoinRefused('no rule knows the issuer of the token')
   }
 
   return async ({ id_token: token }, { now }): Promise<Proven> => {

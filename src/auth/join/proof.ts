@@ -1,4 +1,4 @@
-import { ControlError } from '../../core/errors.ts'
+import { ControlError, type ErrorCode } from '../../core/errors.ts'
 
 /** What a proof of a machine's origin says once it has been verified. */
 export interface Proven {
@@ -39,10 +39,39 @@ export class JoinRefused extends ControlError {
   readonly reason: string
   readonly context: RefusalContext
 
-  constructor(reason: string, context: RefusalContext = {}) {
-    super('join_refused', '')
+  constructor(
+    reason: string,
+    context: RefusalContext = {},
+    { code = 'join_refused', ...passing }: { code?: ErrorCode; retryAfterSeconds?: number } = {},
+  ) {
+    super(code, '', passing)
     this.name = 'JoinRefused'
     this.reason = reason
     this.context = context
+  }
+}
+
+/** Seconds after which a joiner asks again, when who could vouch for it did not answer. */
+const askAgainAfter = 5
+
+/**
+ * A join that is refused for now: who could vouch for it does not answer, so nothing is proven and nothing is disproven. The
+ * caller is told to come again, and nothing of who was asked, which it has not chosen.
+ */
+export class JoinUnproven extends JoinRefused {
+  constructor(reason: string) {
+    super(reason, {}, { code: 'issuer_unavailable', retryAfterSeconds: askAgainAfter })
+    this.name = 'JoinUnproven'
+  }
+}
+
+/**
+ * A good proof with a key that is another's, or was compromised. The caller is told as much, so that it makes a new one; it
+ * counts as a failure, for the proof stays unspent and could be sent without end.
+ */
+export class JoinKeyTaken extends JoinRefused {
+  constructor(context: RefusalContext) {
+    super("the key is another principal's, or was compromised", context, { code: 'key_already_registered' })
+    this.name = 'JoinKeyTaken'
   }
 }

@@ -3,6 +3,7 @@ import type { InputFault } from '../../core/errors.ts'
 import { isPrincipalId } from '../../core/ids.ts'
 import type { AwsIamCondition, OidcCondition } from '../../core/joining.ts'
 import { readPem } from '../../pki/pem.ts'
+import { isHttpsUrl } from './https-url.ts'
 import { type RuleConditions, readTemplate } from './template.ts'
 
 /** Attributes of an AWS identity that a principal_id can be made of. */
@@ -11,13 +12,6 @@ const awsNames = ['account_id', 'role_name', 'session_name']
 const claimsOfEveryToken = ['iss', 'aud', 'exp', 'nbf', 'iat', 'jti']
 const publicMembers: Record<string, string[]> = { RSA: ['n', 'e'], EC: ['crv', 'x', 'y'], OKP: ['crv', 'x'] }
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
-
-/** An address that is asked for: https, nothing secret in it, nothing cut off it. */
-const isHttpsUrl = (text: string, mayHaveQuery: boolean): boolean => {
-  if (!URL.canParse(text) || text.length > 1024 || !/^https:\/\/[!-~]+$/.test(text)) return false
-  const url = new URL(text)
-  return url.username === '' && url.password === '' && !text.includes('#') && (mayHaveQuery || !text.includes('?'))
-}
 
 const globFaults = (pointer: string, glob: string): InputFault[] =>
   glob.includes('**') ? [{ pointer, detail: '** is no more than *: it crosses neither / nor :' }] : []

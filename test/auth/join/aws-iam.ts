@@ -266,6 +266,12 @@ t.test('what STS must not answer is refused', async (t) => {
     ['a redirect', { status: 302, headers: { location: 'https://evil.example/' } }, 'STS answered with a redirect'],
     ['a redirect to itself', { status: 307, headers: { location: '/' } }, 'STS answered with a redirect'],
     ['an error of its own', { status: 503, body: 'busy' }, 'STS failed with status 503'],
+    [
+      'throttling',
+      { status: 400, body: '<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>' },
+      'STS has too much to do: status 400, Throttling',
+    ],
+    ['too many requests', { status: 429, body: '' }, 'STS has too much to do: status 429'],
     ['another success', { status: 201 }, 'STS did not accept the signature: status 201'],
     ['nothing', { body: '' }, notXml],
     ['a page', { body: '<html><body>hi</body></html>' }, notIdentity],
@@ -317,10 +323,13 @@ t.test('what STS must not answer is refused', async (t) => {
     ['a user as a role', arn('arn:aws:iam::123456789012:assumed-role/build-worker/s'), neither],
     ['a caller of China', arn('arn:aws-cn:sts::123456789012:assumed-role/build-worker/i-0abcdef1234567890'), elsewhere],
   ]
+  const silent = ['an error of its own', 'throttling', 'too many requests']
   const proof = await sign()
   for (const [name, answer, reason] of cases) {
     sts.answerWith = (honest) => ({ ...honest, ...answer })
-    t.equal(await reasonOf(verify(proof, { csr_sha256: csrSha256, now })), reason, name)
+    const failure = await verify(proof, { csr_sha256: csrSha256, now }).catch((error) => error)
+    t.equal(failure.reason, reason, name)
+    t.equal(failure.code, silent.includes(name) ? 'issuer_unavailable' : 'join_refused', name)
   }
 })
 
@@ -345,6 +354,11 @@ t.test('an STS that is slow, gone or somebody else proves nothing', async (t) =>
     'and it is sent nothing',
   )
   const gone = makeVerifyAwsIam({ hostname, exchange, endpointOf: () => ({ url: new URL('https://localhost:1/') }) })
+  for (const outage of [hasty, stranger, gone]) {
+    sts.answerWith = (honest) => ({ ...honest, delay: 5000 })
+    await t.rejects(outage(proof, context), { code: 'issuer_unavailable', retryAfterSeconds: 5 }, 'and refuses nothing')
+  }
+  sts.answerWith = undefined
   t.equal(await reasonOf(gone(proof, context)), 'STS could not be asked: the connection failed (ECONNREFUSED)')
   const plain = makeVerifyAwsIam({ hostname, exchange, endpointOf: () => ({ url: new URL('http://localhost:1/') }) })
   t.equal(await reasonOf(plain(proof, context)), 'STS could not be asked: the address is not https')
@@ -352,8 +366,12 @@ t.test('an STS that is slow, gone or somebody else proves nothing', async (t) =>
   t.match(await reasonOf(blank(proof, context)), /there is no root/, 'an empty list of roots is not the public one')
 })
 
-t.test('an emulator may be asked without TLS on this machine only', async (t) => {
-  const emulator = createServer((_request, response) => response.end(identityXml(roleCaller)))
+t.test('an emulator is asked where whoever runs the server says, and what is signed stays the same', async (t) => {
+  const hosts: unknown[] = []
+  const emulator = createServer((request, response) => {
+    hosts.push(request.headers.host)
+    response.end(identityXml(roleCaller))
+  })
   await new Promise<void>((resolve) => emulator.listen(0, '127.0.0.1', resolve))
   t.teardown(() => emulator.close())
   const { port } = emulator.address() as AddressInfo
@@ -361,8 +379,32 @@ t.test('an emulator may be asked without TLS on this machine only', async (t) =>
   const proof = await sign()
   const context = { csr_sha256: csrSha256, now }
   t.equal((await at(`http://127.0.0.1:${port}/`)(proof, context)).subject, roleCaller.arn)
-  for (const address of ['http://sts.example/', 'http://127.0.0.1.example/', 'http://10.0.0.1/'])
-    t.equal(await reasonOf(at(address)(proof, context)), 'STS could not be asked: the address is not https', address)
+  t.strictSame(hosts, ['sts.eu-west-1.amazonaws.com'])
+  t.match(await reasonOf(at(`https://127.0.0.1:${port}/`)(proof, context)), /the connection failed/, 'TLS stays TLS')
+  t.equal(hosts.length, 1)
+  t.match(await reasonOf(at('http://169.254.169.254/')(proof, context)), /one where nothing is asked/)
+})
+
+t.test('a name that leads to a metadata service is not asked', async (t) => {
+  const asked: string[] = []
+  const answers: Record<string, { address: string; family: number }[]> = {
+    'all.example': [{ address: '169.254.169.254', family: 4 }],
+    'six.example': [{ address: 'fe80::1%eth0', family: 6 }],
+    'some.example': [
+      { address: '169.254.170.2', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ],
+  }
+  const lookup = ((name: string, _options: object, done: (error: null, found: object[]) => void) => {
+    asked.push(name)
+    done(null, answers[name] ?? [])
+  }) as unknown as typeof import('node:dns').lookup
+  const guarded = makeExchange({ timeout: 3000, limit: 1024, lookup })
+  const ask = (name: string) => guarded({ url: new URL(`https://${name}:1/`), method: 'GET' })
+  await t.rejects(ask('all.example'), { message: 'the address is one where nothing is asked', passing: false })
+  await t.rejects(ask('six.example'), { message: 'the address is one where nothing is asked' })
+  await t.rejects(ask('some.example'), { message: 'the connection failed (ECONNREFUSED)', passing: true })
+  t.strictSame(asked, ['all.example', 'six.example', 'some.example'])
 })
 
 t.test('what is asked of STS at once is bounded', async (t) => {

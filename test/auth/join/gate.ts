@@ -2,7 +2,7 @@ import t from 'tap'
 import { makeBoundedAudit } from '../../../src/auth/bounded-audit.ts'
 import { makeFailedProofs, sourceOf } from '../../../src/auth/join/failed-proofs.ts'
 import { makeJoinGate, type Refusal } from '../../../src/auth/join/gate.ts'
-import { JoinRefused } from '../../../src/auth/join/proof.ts'
+import { JoinKeyTaken, JoinRefused, JoinUnproven } from '../../../src/auth/join/proof.ts'
 import { makeRuleReader } from '../../../src/authority/rule-reader.ts'
 import { ControlError } from '../../../src/core/errors.ts'
 import type { EventDraft } from '../../../src/store/audit.ts'
@@ -61,6 +61,7 @@ const openGate = (clock: () => number) => {
   })
   const gate = makeJoinGate({
     failed: makeFailedProofs(clock),
+    unanswered: makeFailedProofs(clock),
     audit,
     onRefused: (refusal) => refusals.push(refusal),
   })
@@ -98,6 +99,46 @@ t.test('at the gate the reason stays behind', async (t) => {
   t.match(events.at(-1), { action: 'join.refuse', actor: 'system', code: 'suppressed', after: { suppressed: 21 } })
   t.doesNotThrow(() => gate.demandPatience(source))
 })
+
+t.test('a key that is taken is told as that, and counted', async (t) => {
+  const { gate, events } = openGate(() => 1e12)
+  const source = { remote_address: '192.0.2.7', request_id: 'r' }
+  const taken = () =>
+    gate.run(source, 'token', () => Promise.reject(new JoinKeyTaken({ by: 'join_token:1', principal_id: 'a' })))
+  for (let i = 0; i < 30; i++) await t.rejects(taken(), { code: 'key_already_registered', message: '' })
+  await t.rejects(taken(), { code: 'rate_limited', retryAfterSeconds: 60 })
+  t.match(events[0], { action: 'join.refuse', code: 'key_already_registered', target: '1', after: { reason: /key/ } })
+  t.equal(events.length, 10)
+})
+
+t.test(
+  'the silence of others is not counted as a failure of who asks, and nobody makes us ask without end',
+  async (t) => {
+    let now = 1e12
+    const { gate, events, refusals } = openGate(() => now)
+    const source = { remote_address: '192.0.2.7', request_id: 'r' }
+    const silent = (method: string) => gate.run(source, method, () => Promise.reject(new JoinUnproven('STS is away')))
+    const told = { code: 'issuer_unavailable', message: '', retryAfterSeconds: 5 }
+    for (let i = 0; i < 40; i++) {
+      const thrown = await silent('oidc').catch((error) => error)
+      t.match(thrown, told)
+      t.notOk(thrown instanceof JoinRefused, 'the reason stays behind')
+    }
+    t.match(events[0], { action: 'join.refuse', code: 'issuer_unavailable', after: { reason: 'STS is away' } })
+    t.equal(events.length, 10)
+    t.match(refusals[0], { code: 'issuer_unavailable', reason: 'STS is away' })
+    t.doesNotThrow(() => gate.demandPatience(source), 'keys of issuers are asked for seldom anyway')
+    const refused = gate.run(source, 'token', () => Promise.reject(new JoinRefused('because')))
+    await t.rejects(refused, { code: 'join_refused' }, 'and a refusal is answered as one')
+
+    for (let i = 0; i < 30; i++) await t.rejects(silent('aws_iam'), told)
+    now += 10_000
+    t.throws(() => gate.demandPatience(source), { code: 'issuer_unavailable', retryAfterSeconds: 50 })
+    t.doesNotThrow(() => gate.demandPatience({ ...source, remote_address: '192.0.2.8' }))
+    now += 50_000
+    t.doesNotThrow(() => gate.demandPatience(source))
+  },
+)
 
 t.test('rules are read anew for each join, and in a flood as they were', async (t) => {
   let now = 1e12

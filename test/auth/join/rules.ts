@@ -6,6 +6,7 @@ import { chooseRule, matchAwsIam, matchOidc } from '../../../src/auth/join/rules
 import { type RuleConditions, renderPrincipalId } from '../../../src/auth/join/template.ts'
 import type { AwsIamCondition, OidcCondition } from '../../../src/core/joining.ts'
 import { makeAuthority } from '../../support/authority.ts'
+import { cpuTime } from '../../support/cpu.ts'
 
 const aws = (more: Partial<AwsIamCondition> = {}): AwsIamCondition => ({
   account_ids: ['123456789012'],
@@ -83,9 +84,9 @@ t.test('a star is any part of a name, and of no path', async (t) => {
   ]
   for (const [pattern, text, matches] of cases)
     t.equal(globMatches(pattern, text), matches, `${pattern} ${matches ? 'is' : 'is not'} ${text}`)
-  const started = performance.now()
+  const started = cpuTime()
   t.notOk(globMatches('*a'.repeat(120), `${'a'.repeat(100_000)}b`))
-  t.ok(performance.now() - started < 200, 'in little time, whatever somebody writes')
+  t.ok(cpuTime() - started < 200, 'in little time, whatever somebody writes')
 })
 
 t.test('a rule is for its accounts and roles', async (t) => {
