@@ -1,15 +1,27 @@
 import type { KeyObject } from 'node:crypto'
-import { generateKeyPair, privateKeyPem, readPrivateKeys } from '../pki/keys.ts'
-import { createFile, readIfThere } from './private-files.ts'
+import { generateKeyPair, privateKeyPem, readPrivateKeys } from '../../pki/keys.ts'
+import { createFile, readIfThere } from '../private-files.ts'
 
-/** What a step did: made something, found it, or replaced what was about to expire. */
-export type Outcome = 'made' | 'found' | 'renewed'
+/** What a step did: made something, found it, or replaced what was about to expire, or what it was told to replace. */
+export type Outcome = 'made' | 'found' | 'renewed' | 'replaced'
 
-/** Why bootstrap stops instead of replacing something. The message says which file, and what to do. */
+export interface BootstrapProblemOptions extends ErrorOptions {
+  /** What to do next. */
+  next?: string
+  /** Something is not there that bootstrap does not make; otherwise something stands in the way. */
+  missing?: true
+}
+
+/** Why bootstrap stops instead of replacing something. The message says which thing. */
 export class BootstrapProblem extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  readonly next: string | undefined
+  readonly missing: boolean
+
+  constructor(message: string, { next, missing, ...options }: BootstrapProblemOptions = {}) {
     super(message, options)
     this.name = 'BootstrapProblem'
+    this.next = next
+    this.missing = missing === true
   }
 }
 

@@ -1,13 +1,14 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { type Clock, day } from '../core/time.ts'
-import { createIssuer, createRoot } from '../pki/ca.ts'
-import { type Issuer, readIssuers } from '../pki/issuer.ts'
-import { privateKeyPem } from '../pki/keys.ts'
-import { makeLocalSigner } from '../pki/local-signer.ts'
-import { readTrustBundle, verifyIssuer } from '../pki/trust.ts'
-import type { BootstrapFiles } from './bootstrap.ts'
-import { BootstrapProblem, findOrMakeKey, type Outcome, readKey } from './bootstrap-keys.ts'
-import { createFile, readIfThere, replaceFile } from './private-files.ts'
+import type { Clock } from '../../core/time.ts'
+import { createIssuer, createRoot } from '../../pki/ca.ts'
+import { type Issuer, readIssuers } from '../../pki/issuer.ts'
+import { privateKeyPem } from '../../pki/keys.ts'
+import { makeLocalSigner } from '../../pki/local-signer.ts'
+import { readTrustBundle, verifyIssuer } from '../../pki/trust.ts'
+import { createFile, readIfThere, replaceFile } from '../private-files.ts'
+import type { BootstrapFiles } from './files.ts'
+import { BootstrapProblem, findOrMakeKey, type Outcome, readKey } from './keys.ts'
+import { authorityName, issuerMargin } from './root.ts'
 
 export interface Authorities {
   rootPem: string
@@ -24,9 +25,6 @@ export interface AuthoritiesDeps {
   clock: Clock
 }
 
-/** An issuer with less than this left is certified again, with the same key. Milliseconds. */
-const issuerMargin = 100 * day
-
 interface Root {
   certificate: X509Certificate
   pem: string
@@ -35,16 +33,13 @@ interface Root {
   made: boolean
 }
 
-/** An authority's name fits 64 characters, whatever the hostname. */
-const named = (role: string, hostname: string): string => `${role} ${hostname}`.slice(0, 64).trim()
-
 const findOrMakeRoot = async ({ files, hostname, clock }: AuthoritiesDeps): Promise<Root> => {
   const found = await readIfThere(files.caCert)
   if (found === undefined) {
     const key = await findOrMakeKey(files.caKey)
     const made = await createRoot({
       signer: makeLocalSigner(key),
-      common_name: named('airunner root', hostname),
+      common_name: authorityName('airunner root', hostname),
       now: clock(),
     })
     await createFile(files.caCert, made.pem)
@@ -106,7 +101,7 @@ const findOrMakeIssuer = async (
   const made = await createIssuer({
     root: { certificate: root.certificate, signer: makeLocalSigner(root.key) },
     publicKey: createPublicKey(key),
-    common_name: named(usage === 'client' ? 'airunner issuer' : 'airunner server issuer', hostname),
+    common_name: authorityName(usage === 'client' ? 'airunner issuer' : 'airunner server issuer', hostname),
     usage,
     now,
   })

@@ -1,21 +1,23 @@
 import type { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { sha256Hex } from '../core/bytes.ts'
-import { statusOf } from '../core/certificate.ts'
-import { day, systemClock } from '../core/time.ts'
-import { makeIssueClientCertificate } from '../pki/certificate.ts'
-import { readIssuers } from '../pki/issuer.ts'
-import { spkiOf } from '../pki/keys.ts'
-import type { ClientProfile } from '../pki/profile.ts'
-import { readCertificateChain, readTrustBundle } from '../pki/trust.ts'
-import { openStore, type StoreOptions } from '../store/client.ts'
-import { openRegistry, type Registry } from '../store/registry.ts'
-import { createTables, type Tables } from '../store/schema.ts'
-import { type BootstrapFiles, type BootstrapStep, makeBootstrap } from './bootstrap.ts'
-import { makeCreatePrincipal } from './create-principal.ts'
-import { makeIssue } from './issue.ts'
-import type { ActiveIssuer, IssuingDeps } from './issuing.ts'
-import { makeRegisterAdmin } from './register-admin.ts'
+import { sha256Hex } from '../../core/bytes.ts'
+import { statusOf } from '../../core/certificate.ts'
+import { day, systemClock } from '../../core/time.ts'
+import { makeIssueClientCertificate } from '../../pki/certificate.ts'
+import { readIssuers } from '../../pki/issuer.ts'
+import { spkiOf } from '../../pki/keys.ts'
+import type { ClientProfile } from '../../pki/profile.ts'
+import { readCertificateChain, readTrustBundle } from '../../pki/trust.ts'
+import { openStore, type StoreOptions } from '../../store/client.ts'
+import { openRegistry, type Registry } from '../../store/registry.ts'
+import { createTables, type Tables } from '../../store/schema.ts'
+import { makeCreatePrincipal } from '../create-principal.ts'
+import { makeIssue } from '../issue.ts'
+import type { ActiveIssuer, IssuingDeps } from '../issuing.ts'
+import { makeRegisterAdmin } from '../register-admin.ts'
+import type { BootstrapFiles } from './files.ts'
+import { makeBootstrap } from './make-bootstrap.ts'
+import type { BootstrapStep } from './step.ts'
 
 export interface LocalBootstrap {
   output_dir: string
@@ -26,6 +28,8 @@ export interface LocalBootstrap {
   oid_arc: string
   /** Of an emulator, whose tables are made if need be; otherwise the tables must be there. */
   endpoint?: string
+  /** Otherwise as the standard AWS variables say. */
+  region?: string
   onStep(step: BootstrapStep): void
 }
 
@@ -33,13 +37,13 @@ export interface LocalBootstrap {
 const emulatorCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const emulatorRegion = 'us-east-1'
 
-const storeOptions = (tables: Tables, endpoint: string | undefined): StoreOptions => {
-  if (endpoint === undefined) return { tables }
-  const { AWS_ACCESS_KEY_ID: id, AWS_PROFILE: profile, AWS_REGION: region } = process.env
+const storeOptions = ({ tables, endpoint, region }: LocalBootstrap): StoreOptions => {
+  if (endpoint === undefined) return { tables, ...(region === undefined ? {} : { region }) }
+  const { AWS_ACCESS_KEY_ID: id, AWS_PROFILE: profile, AWS_REGION: usual } = process.env
   return {
     tables,
     endpoint,
-    ...(region ? {} : { region: emulatorRegion }),
+    ...(region === undefined && usual ? {} : { region: region ?? emulatorRegion }),
     ...(id || profile ? {} : { credentials: emulatorCredentials }),
   }
 }
@@ -80,7 +84,7 @@ const acceptsOf =
 /** `airunner bootstrap --local`: what a plane starts from, in a directory and in the tables of a store that is there. */
 export const runLocalBootstrap = async (wish: LocalBootstrap): Promise<BootstrapFiles> => {
   const { hostname, tables, endpoint } = wish
-  const store = openStore(storeOptions(tables, endpoint))
+  const store = openStore(storeOptions(wish))
   try {
     if (endpoint !== undefined) await createTables(store.documents, tables)
     const registry = openRegistry({

@@ -1,43 +1,17 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
-import { join } from 'node:path'
-import { type Clock, day } from '../core/time.ts'
-import { createServerCertificate } from '../pki/ca.ts'
-import type { Issuer } from '../pki/issuer.ts'
-import { privateKeyPem } from '../pki/keys.ts'
-import { makeCsr } from '../pki/request.ts'
-import { checkServerChain, readTrustBundle } from '../pki/trust.ts'
-import type { IssuedCertificate } from '../wire/certificates.ts'
-import { type Authorities, findOrMakeAuthorities } from './bootstrap-authorities.ts'
-import { BootstrapProblem, findOrMakeKey, type Outcome } from './bootstrap-keys.ts'
-import { makePrivateDirectory, readIfThere, removeIfThere, replaceFile } from './private-files.ts'
-
-/** What bootstrap leaves in its directory. */
-export const bootstrapFileNames = {
-  caCert: 'ca-cert.pem',
-  caKey: 'ca-key.pem',
-  issuerCert: 'issuer-cert.pem',
-  issuerKey: 'issuer-key.pem',
-  serverIssuerCert: 'server-issuer-cert.pem',
-  serverIssuerKey: 'server-issuer-key.pem',
-  serverCert: 'server-cert.pem',
-  serverKey: 'server-key.pem',
-  adminCert: 'admin-cert.pem',
-  adminKey: 'admin-key.pem',
-} as const
-
-/** Absolute or relative to the working directory, as the directory was given. */
-export type BootstrapFiles = Record<keyof typeof bootstrapFileNames, string>
-
-export const bootstrapFilesIn = (directory: string): BootstrapFiles =>
-  Object.fromEntries(
-    Object.entries(bootstrapFileNames).map(([key, name]) => [key, join(directory, name)]),
-  ) as BootstrapFiles
-
-export interface BootstrapStep {
-  number: 1 | 2 | 3 | 4
-  title: string
-  outcome: Outcome
-}
+import { type Clock, day } from '../../core/time.ts'
+import { createServerCertificate } from '../../pki/ca.ts'
+import type { Issuer } from '../../pki/issuer.ts'
+import { privateKeyPem } from '../../pki/keys.ts'
+import { makeCsr } from '../../pki/request.ts'
+import { checkServerChain, readTrustBundle } from '../../pki/trust.ts'
+import type { IssuedCertificate } from '../../wire/certificates.ts'
+import { makePrivateDirectory, readIfThere, removeIfThere, replaceFile } from '../private-files.ts'
+import { type Authorities, findOrMakeAuthorities } from './authorities.ts'
+import { type BootstrapFiles, bootstrapFilesIn } from './files.ts'
+import { BootstrapProblem, findOrMakeKey, type Outcome } from './keys.ts'
+import { bootstrapServerValidity, serverMargin } from './server.ts'
+import type { BootstrapStep } from './step.ts'
 
 export interface BootstrapDeps {
   directory: string
@@ -57,9 +31,7 @@ export interface BootstrapDeps {
   accepts?(certificate: X509Certificate, files: BootstrapFiles): Promise<boolean>
 }
 
-const serverValidity = 90 * day
-/** Certificates with less than this left are made anew. Milliseconds. */
-const serverMargin = 30 * day
+/** An admin certificate with less than this left is made anew. Milliseconds. */
 const adminMargin = 7 * day
 
 const leafOf = (pem: string | undefined): X509Certificate | undefined => {
@@ -118,7 +90,7 @@ const serverCertificate = async (
     hostname,
     ...(extra_names === undefined ? {} : { extra_names }),
     now,
-    validity: serverValidity,
+    validity: bootstrapServerValidity,
   })
   await replaceFile(files.serverCert, made.pem + serverIssuer.pem)
   return chainPem === undefined ? 'made' : 'renewed'
