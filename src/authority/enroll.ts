@@ -1,22 +1,24 @@
 import type { Source } from '../auth/caller.ts'
-import { JoinRefused } from '../auth/join/proof.ts'
+import { JoinKeyTaken, JoinRefused } from '../auth/join/proof.ts'
 import { sha256Hex } from '../core/bytes.ts'
 import type { CertificateRecord } from '../core/certificate.ts'
 import { ControlError, isControlError } from '../core/errors.ts'
-import { AlreadyAnswered } from '../core/once.ts'
+import { AlreadyAnswered, type Once } from '../core/once.ts'
 import { defaultMaxCertificates, type PrincipalRecord } from '../core/principal.ts'
 import { second } from '../core/time.ts'
 import { readCsr } from '../pki/csr.ts'
 import type { EventDraft } from '../store/audit.ts'
+import type { Change } from '../store/feed.ts'
 import type { Registry } from '../store/registry.ts'
 import type { Plan } from '../store/transaction.ts'
 import type { Enroll, Enrollment } from '../wire/enrollments.ts'
 import { renderPrincipal } from '../wire/principals.ts'
-import { bindKey, type IssuingDeps, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
+import { bindKey, type IssuingDeps, keyTaken, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
+import { joinedWith } from './join-again.ts'
 import type { JoinTicket } from './join-ticket.ts'
 import { planAdmins } from './last-admin.ts'
-import { countRejoin, stillUsable, whyNoRejoin } from './rejoin.ts'
-import { isFullyRevoked, planRevoked } from './revoking.ts'
+import { countRejoin, displacedBy, whyNoRejoin } from './rejoin.ts'
+import { planRevoked } from './revoking.ts'
 
 export interface EnrollDeps extends IssuingDeps {
   registry: Pick<
@@ -27,10 +29,10 @@ export interface EnrollDeps extends IssuingDeps {
   ticketFor: (body: Enroll, csrSha256: string, source: Source) => Promise<JoinTicket>
   /** How long a superseded certificate lives on, milliseconds. */
   supersedeGrace: number
+  /** The certificate of an issuer, PEM; undefined when it is none of ours any more. */
+  issuerPem: (issuerId: string) => string | undefined
 }
 
-/** A transaction holds 100 items: 4 for each certificate that is displaced, and up to 16 others. */
-const displacedAtOnce = 20
 const largestMetadata = 16
 
 /** What the machine says of itself, and over it what whoever let it in says of it. */
@@ -46,6 +48,13 @@ interface Joining {
   signed: Signed
   metadata: Record<string, string>
   now: number
+}
+
+/** A certificate that this very key was given, by a join whose answer may not have arrived. */
+interface Again {
+  record: CertificateRecord
+  /** Of its issuer. */
+  pem: string
 }
 
 const newPrincipal = ({ ticket, signed: { record }, metadata, now }: Joining): PrincipalRecord => ({
@@ -156,82 +165,121 @@ export const makeEnroll = (deps: EnrollDeps) => {
       ...spent.events,
     ]
     const answer = render(joining, after)
-    if (displaced.length === 0) return { writes, events, changes: [], answer }
+    // Whatever was decided of predecessors in their grace is decided anew.
+    const changes: Change[] = [{ type: 'principal_updated', principal_id: holder.principal_id }]
+    if (displaced.length === 0) return { writes, events, changes, answer }
+    // A transaction holds 100 items: 4 for each certificate that is displaced, and up to 16 others.
     const revoked = planRevoked(registry, displaced, 'superseded', now, writes)
-    return { ...revoked, events: [...events, ...revoked.events], answer }
+    return {
+      writes: revoked.writes,
+      events: [...events, ...revoked.events],
+      changes: [...revoked.changes, ...changes],
+      answer,
+    }
   }
 
-  /** Ends predecessors within their grace for which the transaction of the rejoin had no room. */
-  const revokeRest = async (source: Source, by: string, principalId: string, serials: string[]): Promise<void> => {
-    for (let at = 0; at < serials.length; at += displacedAtOnce)
-      await registry.commit<undefined>({
-        attribution: { actor: by, ...source },
-        exclusive: `principal:${principalId}`,
-        plan: async () => {
-          const rows = await registry.certificates.getMany(serials.slice(at, at + displacedAtOnce))
-          const rest = rows.filter((row) => !isFullyRevoked(row))
-          if (rest.length === 0) return { unchanged: undefined }
-          return { ...planRevoked(registry, rest, 'superseded', clock(), []), answer: undefined }
+  /** Nothing but the proof's use changes. */
+  const planAgain = (
+    ticket: JoinTicket,
+    spent: Awaited<ReturnType<JoinTicket['spend']>>,
+    holder: PrincipalRecord,
+    { record, pem }: Again,
+  ): Plan<Enrollment> => {
+    const now = clock()
+    const { serial_number, principal_id } = record
+    return {
+      writes: spent.writes,
+      events: [
+        {
+          action: 'join.repeat',
+          target: serial_number,
+          after: { principal_id, ...(ticket.subject === undefined ? {} : { subject: ticket.subject }) },
         },
-      })
+        ...spent.events,
+      ],
+      changes: [],
+      answer: {
+        ...renderIssued({ record, issuer: { pem } }, deps.trustBundlePem(), now),
+        principal: renderPrincipal(holder, now),
+      },
+    }
   }
 
   return async (source: Source, body: Enroll): Promise<Enrollment> => {
     const csr = readCsr(body.csr_pem)
     // 1. The proof. Nothing is read or written for one that proves nothing.
     const ticket = await deps.ticketFor(body, sha256Hex(csr.der), source)
-    const { once } = ticket
-    const giveAgain = async (): Promise<void> => {
-      const kept = await registry.answers.find(once.key)
+    const giveAgain = async ({ key }: Once): Promise<void> => {
+      const kept = await registry.answers.find(key)
       if (kept !== undefined) throw new AlreadyAnswered(kept.status, kept.body)
     }
-    await giveAgain()
-    mustBeClientKey(deps, csr)
+    await giveAgain(ticket.once)
     const metadata = metadataOf(body, ticket)
     const principalId = ticket.principalId(body.principal_id)
+    const who = { by: ticket.by, principal_id: principalId }
 
     const read = async () => {
       const [spent, holder] = await Promise.all([ticket.spend(principalId), registry.principals.get(principalId)])
       const why = holder && whyNoRejoin(holder, ticket, clock())
-      if (why !== undefined) throw new JoinRefused(why, { by: ticket.by, principal_id: principalId })
-      return { spent, holder }
+      if (holder === undefined || why === undefined) return { spent, holder }
+      const record = await joinedWith(registry, holder, ticket, csr.spki_sha256, clock())
+      const pem = record && deps.issuerPem(record.issuer_id)
+      if (record === undefined || pem === undefined) throw new JoinRefused(why, who)
+      return { spent, holder, again: { record, pem } }
     }
     try {
       // 2. Refuse what is refused anyway before anything is signed.
-      let first: Awaited<ReturnType<typeof read>> | undefined = await read()
+      mustBeClientKey(deps, csr)
+      const [before, key] = await Promise.all([read(), registry.keys.get(csr.spki_sha256)])
+      if (key !== undefined && (key.principal_id !== principalId || key.compromised_at !== undefined)) throw keyTaken()
+      let first: Awaited<ReturnType<typeof read>> | undefined = before
+      // A proof that may be used again could repeat its question in other words without end: one answer is kept of them all.
+      const again = first.again && ticket.onceAgain?.(first.again.record.serial_number)
+      if (again !== undefined) await giveAgain(again)
+      const once = again ?? ticket.once
       // 3. Sign in memory and compare with what was granted. A crash leaves nothing: the certificate has not left.
+      //    Not for a key that has its certificate: it is handed out again.
       const longest = Math.floor(deps.maxValidity / second)
-      const signed = await signFor(deps, { principal_id: principalId, type: ticket.principal_type }, csr, {
-        validity_seconds: ticket.validity_seconds && Math.min(ticket.validity_seconds, longest),
-        kind: 'enrolled',
-        issued_by: ticket.by,
-      })
+      const signed =
+        first.again === undefined
+          ? await signFor(deps, { principal_id: principalId, type: ticket.principal_type }, csr, {
+              validity_seconds: ticket.validity_seconds && Math.min(ticket.validity_seconds, longest),
+              kind: 'enrolled',
+              issued_by: ticket.by,
+            })
+          : undefined
       // 4. One transaction: the proof's use, principal, certificate, key, events, kept answer. A crash after it leaves a
       //    certificate that the same proof with the same request hands out again, while the proof is good.
-      let rest: string[] = []
       const answer = await registry.commit<Enrollment>({
         attribution: { actor: ticket.by, ...source },
         once,
         exclusive: ticket.exclusive,
         plan: async () => {
-          const { spent, holder } = first ?? (await read())
+          const { spent, holder, again } = first ?? (await read())
           first = undefined
+          if (again !== undefined) return planAgain(ticket, spent, holder, again)
+          if (signed === undefined)
+            throw new ControlError('overloaded', 'the certificate has just ended', { retryAfterSeconds: 1 })
           const joining = { ticket, signed, metadata, now: clock() }
           if (holder === undefined) return planJoin(joining, spent)
-          const displaced = await stillUsable(registry, holder, deps.supersedeGrace, joining.now)
-          rest = displaced.slice(displacedAtOnce).map((row) => row.serial_number)
-          return planRejoin(joining, spent, holder, displaced.slice(0, displacedAtOnce))
+          return planRejoin(
+            joining,
+            spent,
+            holder,
+            await displacedBy(registry, holder, deps.supersedeGrace, joining.now),
+          )
         },
       })
-      // 5. Seldom there is more. A crash leaves predecessors that end with their grace.
-      await revokeRest(source, ticket.by, principalId, rest)
+      // Nothing was issued: nobody is to count or announce it as if it were.
+      if (answer.certificate.serial_number !== signed?.record.serial_number)
+        throw new AlreadyAnswered(once.status, answer)
       return answer
     } catch (error) {
-      if (isControlError(error, 'last_admin'))
-        throw new JoinRefused('rejoining would leave no admin', { by: ticket.by, principal_id: principalId })
-      // Of two alike at the same time, the one that comes second finds the proof spent by the first.
-      if (error instanceof JoinRefused) await giveAgain()
-      throw error
+      if (isControlError(error, 'last_admin')) throw new JoinRefused('rejoining would leave no admin', who)
+      const keyIsTaken = isControlError(error, 'key_already_registered')
+      // Of two alike at the same time, the one that comes second finds the proof spent by the first, and the key taken.
+      if (keyIsTaken || error instanceof JoinRefused) await giveAgain(ticket.once)
+      throw keyIsTaken ? new JoinKeyTaken(who) : error
     }
   }
 }

@@ -42,21 +42,29 @@ export const makeIssue =
     }
 
     let signing: Promise<Signed> | undefined
+    const sign = (principal: PrincipalRecord): Promise<Signed> => {
+      signing ??= signFor(deps, principal, csr, {
+        validity_seconds: body.validity_seconds,
+        kind: 'issued',
+        issued_by: request.attribution.actor,
+        description: body.description,
+      })
+      return signing
+    }
+
+    // 1. Refuse what is refused anyway before anything is signed; the plan says so, for it knows of kept answers.
+    let first = await read().catch(() => undefined)
+    // 2. Sign in memory, once, and compare with what was granted. A crash leaves nothing: it has not left. Here, and not in
+    //    this principal's turn: who takes rights away from it must not wait for a key service.
+    if (first !== undefined) await sign(first)
     return registry.commit({
       attribution: request.attribution,
       once: request.once,
       exclusive: `principal:${body.principal_id}`,
       plan: async () => {
-        // 1. Refuse what is refused anyway before anything is signed.
-        const principal = await read()
-        // 2. Sign in memory, once, and compare with what was granted. A crash leaves nothing: it has not left.
-        signing ??= signFor(deps, principal, csr, {
-          validity_seconds: body.validity_seconds,
-          kind: 'issued',
-          issued_by: request.attribution.actor,
-          description: body.description,
-        })
-        const signed = await signing
+        const principal = first ?? (await read())
+        first = undefined
+        const signed = await sign(principal)
         const { record } = signed
         // 3. One transaction: place in the quota, row, key, event, kept answer. A crash after it leaves a certificate that
         //    the same Idempotency-Key hands out again, or that an admin sees in the list and revokes.

@@ -135,7 +135,11 @@ export const signFor = async (
 }
 
 /** The answer that hands a committed certificate over. */
-export const renderIssued = ({ record, issuer }: Signed, trustBundlePem: string, now: number): IssuedCertificate => {
+export const renderIssued = (
+  { record, issuer }: { record: CertificateRecord; issuer: Pick<Issuer, 'pem'> },
+  trustBundlePem: string,
+  now: number,
+): IssuedCertificate => {
   const pem = new X509Certificate(record.certificate_der).toString()
   const { renew_after, renew_before } = renewalWindowOf(record)
   return {

@@ -20,6 +20,8 @@ export interface RejoinTerms {
 export interface JoinTicket extends RejoinTerms {
   /** Where the answer is kept: the same proof with the same request gets it again while the proof is good. */
   once: Once
+  /** The same for a certificate that is handed out again, of a proof that is good for many requests. */
+  onceAgain?: (serialNumber: string) => Once
   /** Joins of the same name wait for each other. */
   exclusive: string
   /** Who it is that joins, beyond the principal: for the audit. */
@@ -33,8 +35,8 @@ export interface JoinTicket extends RejoinTerms {
   spend(principalId: string): Promise<{ writes: Write[]; events: EventDraft[] }>
 }
 
-/** Where the answer to a proof and a request is kept until `keepUntil` (Unix ms). */
-export const onceOf = (method: string, proofId: string, csrSha256: string, keepUntil: number): Once => {
-  const key = sha256Hex(JSON.stringify(['enroll', method, proofId, csrSha256]))
+/** Where the answer to a proof and what was asked with it is kept until `keepUntil` (Unix ms). */
+export const onceOf = (method: string, proofId: string, asked: string, keepUntil: number): Once => {
+  const key = sha256Hex(JSON.stringify(['enroll', method, proofId, asked]))
   return { key, body_sha256: key, status: 201, kept: false, keep_until: keepUntil }
 }

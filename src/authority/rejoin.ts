@@ -1,6 +1,7 @@
 import type { CertificateRecord } from '../core/certificate.ts'
 import type { PrincipalRecord } from '../core/principal.ts'
 import { day } from '../core/time.ts'
+import { largestSkew } from '../store/feed.ts'
 import type { Registry } from '../store/registry.ts'
 import type { RejoinTerms } from './join-ticket.ts'
 import { isFullyRevoked } from './revoking.ts'
@@ -20,19 +21,26 @@ export const whyNoRejoin = (holder: PrincipalRecord, terms: RejoinTerms, now: nu
   return undefined
 }
 
-/** What a rejoin leaves on the principal's row, beside its places. */
+/**
+ * What a rejoin leaves on the principal's row, beside its places: among it the end of every grace that has begun, by
+ * whichever server's clock, for of predecessors there may be thousands.
+ */
 export const countRejoin = (holder: PrincipalRecord, terms: RejoinTerms, now: number): Partial<PrincipalRecord> => ({
   rejoins: holder.rejoins + 1,
+  grace_from: now + 2 * largestSkew,
   // One that an admin registered has from now on joined.
   ...(holder.joined_by === undefined ? { joined_by: terms.by } : {}),
   ...(terms.max_rejoins === undefined ? {} : { recent_rejoins: [...recently(holder, now), now] }),
 })
 
+/** Certificates that a rejoin revokes, at most: two for each of ten places, and what room there is for predecessors. */
+export const displacedAtOnce = 20
+
 /**
- * Every certificate with which the principal could still come in, those of its places first: what it holds, successors that
- * were never used, and predecessors within their grace (milliseconds).
+ * What a rejoin revokes: what the principal holds, successors that were never used, and the newest predecessors within
+ * their grace (milliseconds), so that their connections end at once. However many more there are, `grace_from` ends them.
  */
-export const stillUsable = async (
+export const displacedBy = async (
   registry: Pick<Registry, 'certificates'>,
   holder: PrincipalRecord,
   grace: number,
@@ -49,7 +57,8 @@ export const stillUsable = async (
     wanted = found
       .filter((row) => places.includes(row.serial_number) || (row.superseded_at ?? 0) + grace > now)
       .map((row) => row.renewed_from)
-      .filter((serial) => serial !== undefined && !rows.has(serial)) as string[]
+      .filter((serial) => serial !== undefined && !rows.has(serial))
+      .slice(0, Math.max(0, displacedAtOnce - rows.size)) as string[]
   }
   return [...rows.values()].filter(
     (row) =>

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { timeOrderedId } from '../core/ids.ts'
 import { endOfLineage, type PrincipalRecord } from '../core/principal.ts'
-import { second } from '../core/time.ts'
+import { hour, second } from '../core/time.ts'
 import { withDeadline } from '../store/deadline.ts'
 import type { Departure } from '../store/departures.ts'
 import type { Registry } from '../store/registry.ts'
@@ -15,13 +15,16 @@ export interface RemoveDepartedDeps {
 /** A server that does not come back for so long has crashed. Milliseconds. */
 const leaseTime = 60 * second
 
+/** One that is suspended when its time has come is looked at again after so long. Milliseconds. */
+const suspendedFor = 1 * hour
+
 /** When nothing that a principal holds is good any more, Unix milliseconds. */
 const endOf = (principal: PrincipalRecord): number =>
   Math.max(principal.updated_at, ...Object.values(principal.active_serials).map(endOfLineage))
 
 /**
  * Deletes principals of tasks and runs that are over, one server at a time. One that has renewed or rejoined since is looked
- * at again when its new certificate has ended; one that is suspended is left to who suspended it.
+ * at again when its new certificate has ended; one that is suspended is left to who suspended it, and looked at again later.
  */
 export const makeRemoveDeparted = ({ registry, clock, onFailure }: RemoveDepartedDeps) => {
   const owner = randomUUID()
@@ -35,7 +38,8 @@ export const makeRemoveDeparted = ({ registry, clock, onFailure }: RemoveDeparte
       plan: async () => {
         const principal = await registry.principals.get(principal_id)
         const now = clock()
-        if (principal?.status !== 'active') return { unchanged: undefined }
+        if (principal === undefined || principal.status === 'deleted') return { unchanged: undefined }
+        if (principal.status === 'suspended') return { unchanged: principal }
         if (endOf(principal) + delete_after_expiry_seconds * second > now) return { unchanged: principal }
         const set = { status: 'deleted' as const, active_serials: {}, updated_at: now, version: principal.version + 1 }
         return {
@@ -54,7 +58,10 @@ export const makeRemoveDeparted = ({ registry, clock, onFailure }: RemoveDeparte
       },
     })
     if (stays === undefined) await registry.departures.drop(departure)
-    else await registry.departures.move(departure, endOf(stays) + delete_after_expiry_seconds * second)
+    else {
+      const due = endOf(stays) + delete_after_expiry_seconds * second
+      await registry.departures.move(departure, stays.status === 'active' ? due : Math.max(due, clock() + suspendedFor))
+    }
   }
 
   return {

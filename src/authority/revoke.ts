@@ -2,15 +2,18 @@ import { type CertificateRecord, lineageOf } from '../core/certificate.ts'
 import { ControlError } from '../core/errors.ts'
 import { liveLineages, type PrincipalRecord } from '../core/principal.ts'
 import type { Registry } from '../store/registry.ts'
-import type { Write } from '../store/transaction.ts'
+import type { Plan, Write } from '../store/transaction.ts'
 import { type Certificate, type RevokeCertificate, renderCertificate } from '../wire/certificates.ts'
 import { planAdmins } from './last-admin.ts'
 import type { CallerRequest } from './request.ts'
 import {
   blocksRejoin,
+  distrustEvent,
   fallingWith,
+  isBurnt,
   isFullyRevoked,
   makeRevokeRest,
+  planBurn,
   planRevoked,
   revokedAtOnce,
   withoutSerials,
@@ -39,7 +42,8 @@ export const planHolder = async (
 }
 
 /**
- * Revokes a certificate and what falls with it; of an expired one as well. Done again, it changes nothing.
+ * Revokes a certificate and what falls with it; of an expired one as well. Done again, it changes nothing; but when another
+ * than the holder now gives a reason of distrust, what follows from that follows, and only the certificate's row stays.
  *
  * All in one transaction, but for the descendants of a compromised key beyond the 16 newest: they were superseded before
  * and are refused as it is. A crash between the transactions leaves these; the same call, with another Idempotency-Key,
@@ -68,18 +72,31 @@ export const makeRevoke = ({ registry, clock }: RevokeDeps) => {
           const [target, holder] = await Promise.all([read(), registry.principals.get(holderId)])
           const now = clock()
           const done = isFullyRevoked(target)
-          const reason = done ? (target.revocation_reason ?? body.reason) : body.reason
+          // Whoever revoked itself first does not get away with the milder reason: another's counts over it.
+          const distrusted = attribution.actor !== holderId && blocksRejoin.has(body.reason)
+          const kept = target.revocation_reason
+          const reason = done && (!distrusted || kept === 'key_compromise') ? (kept ?? body.reason) : body.reason
           const falling = await fallingWith(registry, target, holder, reason, now)
-          left = falling.length > revokedAtOnce
+          left = falling.length > revokedAtOnce - (done ? 1 : 0)
           compromised = reason === 'key_compromise'
-          if (falling.length === 0) return { unchanged: renderCertificate(target, now) }
-          const rows = left ? [...falling.slice(0, revokedAtOnce - 1), ...falling.slice(-1)] : falling
-          const block = blocksRejoin.has(reason) && attribution.actor !== holderId && holder?.rejoin_blocked === false
-          const after = done ? target : { ...target, revoked: true, revoked_at: now, revocation_reason: reason }
-          return {
-            ...planRevoked(registry, rows, reason, now, await planHolder(registry, holder, rows, block, now)),
-            answer: renderCertificate(after, now),
+          const block = distrusted && holder?.rejoin_blocked === false
+          if (!done) {
+            const rows = left ? [...falling.slice(0, revokedAtOnce - 1), ...falling.slice(-1)] : falling
+            return {
+              ...planRevoked(registry, rows, reason, now, await planHolder(registry, holder, rows, block, now)),
+              answer: renderCertificate({ ...target, revoked: true, revoked_at: now, revocation_reason: reason }, now),
+            }
           }
+          const rows = falling.slice(0, revokedAtOnce - 1)
+          const burn = distrusted && compromised && !(await isBurnt(registry, target))
+          if (rows.length === 0 && !block && !burn) return { unchanged: renderCertificate(target, now) }
+          const plan = planRevoked(registry, rows, reason, now, [
+            ...(await planHolder(registry, holder, rows, block, now)),
+            ...(burn ? planBurn(registry, target, rows, now) : []),
+          ])
+          const events: Plan<Certificate>['events'] =
+            block || burn ? [distrustEvent(target, reason, { block, burn }), ...plan.events] : plan.events
+          return { ...plan, events, answer: renderCertificate(target, now) }
         },
       })
 

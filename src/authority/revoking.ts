@@ -117,6 +117,37 @@ export const makeRevokeRest =
     } while (page.next_page_token !== undefined && (page.items.at(-1)?.issued_at ?? since) >= since)
   }
 
+/** Whether the key of a certificate is known as compromised. */
+export const isBurnt = async (registry: Pick<Registry, 'keys'>, row: CertificateRecord): Promise<boolean> =>
+  (await registry.keys.get(row.spki_sha256))?.compromised_at !== undefined
+
+/** Burns the key of a certificate that was revoked before, beside a plan that burns those of `rows`. */
+export const planBurn = (
+  registry: Pick<Registry, 'keys'>,
+  { spki_sha256, principal_id }: CertificateRecord,
+  rows: CertificateRecord[],
+  now: number,
+): Write[] =>
+  rows.some((row) => row.spki_sha256 === spki_sha256)
+    ? []
+    : [{ item: registry.keys.burn(spki_sha256, principal_id, now) }]
+
+/** What happened to the holder and the key of a certificate that had been revoked before for a milder reason. */
+export const distrustEvent = (
+  { serial_number, principal_id }: CertificateRecord,
+  reason: RevocationReason,
+  { block, burn }: { block: boolean; burn: boolean },
+): EventDraft => ({
+  action: 'certificate.distrust',
+  target: serial_number,
+  after: {
+    principal_id,
+    revocation_reason: reason,
+    ...(block ? { rejoin_blocked: true } : {}),
+    ...(burn ? { key_burnt: true } : {}),
+  },
+})
+
 /** A transaction that revokes `rows`, at most `revokedAtOnce`; what it changes beside them is in `others`. */
 export const planRevoked = (
   registry: Pick<Registry, 'certificates' | 'crl' | 'keys'>,

@@ -54,6 +54,9 @@ export const makeRuleTicket = (deps: RuleTicketDeps) => {
     return {
       by,
       once: onceOf(method, proven.proof_id, csrSha256, proven.keep_until),
+      ...(reusable
+        ? { onceAgain: (serialNumber) => onceOf(method, proven.proof_id, serialNumber, proven.keep_until) }
+        : {}),
       exclusive: `principal:${principal_id}`,
       subject: proven.subject,
       principal_type: rule.principal_type,

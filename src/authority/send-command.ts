@@ -69,7 +69,7 @@ export const makeSendCommand =
           writes: [
             { item: registry.commands.create(record) },
             {
-              item: registry.agents.keepCommand(principalId, { ...kept, delivered: false }, ttlOfCommand(now), gone),
+              item: registry.agents.keepCommand(principalId, kept, ttlOfCommand(now), gone),
             },
           ],
           events: [

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { ControlError } from '../core/errors.ts'
 import type { JoinRuleRecord } from '../core/joining.ts'
 import type { Registry } from '../store/registry.ts'
@@ -21,6 +22,30 @@ export const readExpectedRule = async (
       `the join rule is at version ${rule.version}: read it again, then decide`,
     )
   return rule
+}
+
+/** Whom a rule is for. How its issuer's keys are found is none of it: they are replaced, and it is the same issuer. */
+const whomOf = ({ aws_iam, oidc }: JoinRuleRecord) => ({
+  aws_iam,
+  oidc: oidc && { issuer: oidc.issuer, audiences: oidc.audiences, claims: oidc.claims },
+})
+
+/**
+ * Principals remember the rule that let them in, not what it said then. So what a rule with `rejoin` asks for stays, and
+ * `rejoin` is never switched on: else those whom it takes now could take the place of those whom it took before.
+ */
+const demandSameJoiners = (before: JoinRuleRecord, rule: JoinRuleRecord): void => {
+  if (!rule.rejoin) return
+  if (!before.rejoin)
+    throw new ControlError(
+      'invalid_transition',
+      'rejoin cannot be switched on, for who has joined by this rule joined without it: make a new rule with rejoin, and disable this one',
+    )
+  if (!isDeepStrictEqual(whomOf(before), whomOf(rule)))
+    throw new ControlError(
+      'invalid_transition',
+      'whom a rule with rejoin is for cannot be changed, for who joined before could be displaced: make a new rule, and disable this one (or switch rejoin off in the same change)',
+    )
 }
 
 /**
@@ -48,6 +73,7 @@ export const makeUpdateJoinRule =
           Object.entries(merged).filter(([, value]) => value !== null),
         ) as unknown as JoinRuleRecord
         demandSoundRule(rule)
+        demandSameJoiners(before, rule)
         const text = (value: unknown) => JSON.stringify(value)
         const names = (Object.keys(body) as (keyof JoinRuleRecord)[]).filter(
           (name) => text(before[name]) !== text(rule[name]),

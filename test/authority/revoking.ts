@@ -1,8 +1,13 @@
+import { createPrivateKey } from 'node:crypto'
 import t from 'tap'
 import { fallingWith, withoutSerials } from '../../src/authority/revoking.ts'
 import type { CertificateRecord, RevocationReason } from '../../src/core/certificate.ts'
 import { day } from '../../src/core/time.ts'
+import { findBreaches } from '../support/checker.ts'
+import { identityOf, makeRequest } from '../support/client.ts'
 import { certificateRow, principalRow } from '../support/http-apps.ts'
+import { makeJoiner } from '../support/joining.ts'
+import { startPlane, type TestPlane } from '../support/plane.ts'
 import { openTestRegistry } from '../support/registry.ts'
 import { startTestStore } from '../support/store.ts'
 
@@ -111,4 +116,56 @@ t.test('places without what is gone', async (t) => {
   t.same(withoutSerials(places, new Set(['y'])), { x: { expires_at: 1 }, z: { expires_at: 3 } })
   t.same(withoutSerials(places, new Set(['x', 'y'])), { z: { expires_at: 3 } })
   t.same(withoutSerials(places, new Set(['other'])), places)
+})
+
+const eventsOn = async (plane: TestPlane, serial: string): Promise<{ after: object }[]> =>
+  (await plane.admin.get(`/v1/audit-events?target=${serial}&action=certificate.distrust`)).body.items
+
+t.test('whoever revoked itself first is barred all the same when another gives a reason of distrust', async (t) => {
+  const plane = await startPlane(t)
+  const joiner = makeJoiner(plane)
+  t.teardown(joiner.client.close)
+  const { join_token } = await joiner.createToken({ principal_id: 'box-1', rejoin: true, max_uses: 5 })
+  const first = await joiner.join(join_token)
+  const { serial_number } = first.body.certificate
+  const path = `/v1/certificates/${serial_number}/revoke`
+  const self = await plane.clientOf(identityOf(first.body, first.key)).post(path, { reason: 'unspecified' })
+  t.equal(self.status, 200)
+  const box = async () => (await plane.admin.get('/v1/principals/box-1')).body
+
+  t.same((await plane.admin.post(path, { reason: 'superseded' })).body, self.body, 'a mild reason changes nothing')
+  t.equal((await box()).rejoin_blocked, false)
+  t.same((await plane.admin.post(path, { reason: 'privilege_withdrawn' })).body, self.body, 'its row stays as it is')
+  t.equal((await box()).rejoin_blocked, true)
+  t.equal((await joiner.join(join_token)).status, 401)
+  t.same((await plane.admin.post(path, { reason: 'key_compromise' })).body, self.body)
+  const { csr_pem } = await makeRequest(createPrivateKey(first.key))
+  const issued = await plane.admin.post('/v1/certificates', { principal_id: 'box-1', csr_pem })
+  t.equal(issued.body.code, 'key_already_registered')
+  const events = await eventsOn(plane, serial_number)
+  t.match(events, [
+    { after: { revocation_reason: 'key_compromise', key_burnt: true } },
+    { after: { revocation_reason: 'privilege_withdrawn', rejoin_blocked: true } },
+  ])
+
+  t.same((await plane.admin.post(path, { reason: 'key_compromise' })).body, self.body)
+  t.same((await plane.admin.post(path, { reason: 'privilege_withdrawn' })).body, self.body)
+  t.same(await eventsOn(plane, serial_number), events, 'again changes nothing')
+  t.same(await findBreaches(plane.store.store), [])
+})
+
+t.test('nor does what was renewed from it live on, when its key turns out to be compromised', async (t) => {
+  const plane = await startPlane(t)
+  const { client, issued } = await plane.enrol('worker-1')
+  const { csr_pem, key } = await makeRequest()
+  const renewed = await client.post('/v1/renewals', { csr_pem })
+  const successor = plane.clientOf(identityOf(renewed.body, key))
+  t.equal((await successor.get('/v1/whoami')).status, 200)
+  const path = `/v1/certificates/${issued.certificate.serial_number}/revoke`
+  t.equal((await successor.post(path, { reason: 'superseded' })).status, 200)
+  t.equal((await successor.get('/v1/whoami')).status, 200)
+  t.equal((await plane.admin.post(path, { reason: 'key_compromise' })).body.revocation_reason, 'superseded')
+  t.equal((await successor.get('/v1/whoami')).body.code, 'certificate_revoked')
+  t.equal((await plane.admin.get('/v1/principals/worker-1')).body.rejoin_blocked, true)
+  t.same(await findBreaches(plane.store.store), [])
 })
