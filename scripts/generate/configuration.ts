@@ -31,13 +31,12 @@ start with exit code 2 before any port is opened. \`--check-config\` does only t
     `Where a file is possible, the variable ending in \`_FILE\` names one that is read instead, and read again on SIGHUP.`,
     table(
       ['variable', 'or as a file', 'holds'],
-      settings.map(({ env, pem, description, later }) => [
-        code(env),
-        pem ? code(`${env}_FILE`) : '–',
-        `${sentence(description)}${later === undefined ? '' : ` Not yet: ${later} comes later, and until then it is refused.`}`,
-      ]),
+      settings.map(({ env, pem, description }) => [code(env), pem ? code(`${env}_FILE`) : '–', sentence(description)]),
     ),
-    'Region, credentials and endpoints of AWS come from its own variables, such as `AWS_REGION` and `AWS_ENDPOINT_URL_DYNAMODB`.',
+    'Region, credentials and endpoints of AWS come from its own variables, such as `AWS_REGION`, and for an emulator\n' +
+      '`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_SSM`. What is done with KMS and the Parameter Store: [aws.md](aws.md).\n' +
+      '`AWS_ENDPOINT_URL_STS` is where machines that join by an AWS identity are asked about, for an emulator or a VPC endpoint: whoever\n' +
+      'answers there decides who may join, so it is said in the log at each start. Never give it `http:` in production.',
     '## Development mode',
     '`npm run dev` (`rpc-server dev`) needs none of the above. What differs there:',
     table(

@@ -8,6 +8,11 @@ const labels: Record<string, string> = {
   'airunner_certificates_issued_total.kind': '`issued`, `renewed`, `enrolled`',
   'airunner_handshake_failures_total.reason':
     'why the connection ended before HTTP: a closed list, such as `no_certificate` or `unknown_issuer`',
+  'airunner_http_responses_total.status': '`2xx`, `4xx`, `5xx` …',
+  'airunner_signer_requests_total.operation': '`sign`, `get_public_key`',
+  'airunner_signer_request_seconds.operation': '`sign`, `get_public_key`',
+  'airunner_signer_requests_total.outcome':
+    '`ok`, `throttled`, `refused` (access denied, key disabled or gone), `failed`, `timeout`, `unreachable`, `wrong_signature`, `busy` (never sent: too many were waiting)',
   operation: 'the call to the store, such as `TransactWriteItems`',
   outcome: '`ok`, or how it failed',
   'airunner_certificate_expiry_seconds.kind': '`server`, `issuer`, `root`',

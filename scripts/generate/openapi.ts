@@ -1,5 +1,7 @@
+import { pino } from 'pino'
 import type { PrincipalType } from '../../src/core/principal.ts'
-import { renderOpenApi } from '../../src/server/openapi.ts'
+import { makeMtlsApp, type ServedPlane } from '../../src/server/mtls-app.ts'
+import { contractOf } from '../../src/server/openapi.ts'
 
 /** As much of JSON Schema as the contract uses. */
 export interface Schema {
@@ -47,6 +49,22 @@ export interface OpenApi {
   tags: { name: string; description?: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Schema> }
+}
+
+/** The document as it is committed in docs/openapi.json; built with no plane behind the routes. */
+export const renderOpenApi = async (): Promise<string> => {
+  const { app } = await makeMtlsApp({
+    plane: {} as ServedPlane,
+    log: pino({ level: 'silent' }),
+    remoteAddressOf: () => '',
+    metrics: { admission: () => {}, answered: () => {} },
+    connections: { presentedOf: () => undefined, identify: () => {}, setStream: () => {} },
+  })
+  try {
+    return `${JSON.stringify(await contractOf(app), null, 2)}\n`
+  } finally {
+    await app.close()
+  }
 }
 
 let document: Promise<string> | undefined

@@ -22,7 +22,8 @@ import { makeSendCommand } from '../authority/send-command.ts'
 import { makeSuspendPrincipal } from '../authority/suspend-principal.ts'
 import { makeUpdatePrincipal } from '../authority/update-principal.ts'
 import { timeOrderedId } from '../core/ids.ts'
-import { day, minute, second } from '../core/time.ts'
+import { day, second } from '../core/time.ts'
+import { certificatePem } from '../pki/pem.ts'
 import { makeAdmissionRows } from '../store/admission-rows.ts'
 import { openStore, type StoreOptions } from '../store/client.ts'
 import { withDeadline } from '../store/deadline.ts'
@@ -32,6 +33,7 @@ import { makeFleet } from './agents/fleet.ts'
 import { type Hub, makeHub } from './agents/hub.ts'
 import { announce } from './announce.ts'
 import { makeAuthorities } from './authorities.ts'
+import { makeBackground } from './background.ts'
 import type { Config } from './config.ts'
 import type { Connections } from './connections.ts'
 import { makeEffects } from './effects.ts'
@@ -40,12 +42,21 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Plane, Verbs } from './plane.ts'
 import { currentSocket } from './plugins/current-socket.ts'
+import { makeReadiness } from './readiness.ts'
 import type { Secrets } from './secrets.ts'
 
 export interface PlaneDeps {
   config: Pick<
     Config,
-    'tables' | 'hostname' | 'oidArc' | 'publicUrl' | 'maxValidity' | 'supersedeGrace' | 'feedInterval'
+    | 'tables'
+    | 'hostname'
+    | 'oidArc'
+    | 'publicUrl'
+    | 'maxValidity'
+    | 'supersedeGrace'
+    | 'feedInterval'
+    | 'awsRegions'
+    | 'stsEndpoint'
   >
   secrets: () => Secrets
   log: Log
@@ -56,13 +67,9 @@ export interface PlaneDeps {
   store?: Pick<StoreOptions, 'endpoint' | 'region' | 'credentials'>
   /** Where machines join, once the port is open. */
   enrollPort?: () => number | undefined
+  /** How long a mass revocation watches for latecomers, milliseconds. Absent: as long as there may be any. */
+  settlingTime?: number | undefined
 }
-
-/** How often a server looks for mass revocations that another one left behind. Milliseconds. */
-const lookForRevocationsEvery = 5 * second
-const sweepDenialsEvery = 15 * second
-/** How often a server looks for principals of tasks and runs that are over. Milliseconds. */
-const lookForDepartedEvery = 30 * second
 
 /** Puts one process's plane together: the one place where adapters are chosen. */
 export const makePlane = (deps: PlaneDeps): Plane => {
@@ -81,7 +88,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     connections,
     clock,
     supersedeGrace: config.supersedeGrace,
-    onRevocationStarted: () => outsideOfRequests(() => void runRevocations()),
+    onRevocationStarted: () => outsideOfRequests(() => void background.runRevocations()),
     agents: () => agents,
   })
   const registry = openRegistry({
@@ -89,7 +96,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     clock,
     random: Math.random,
     callerIsThere: () => currentSocket()?.destroyed !== true,
-    holdBack: (record) => feed.holdBack(record.id),
+    holdBack: (record) => feed.holdBack(record),
     onCommitted: (record) => {
       feed.noteOwn(record.id)
       applyEffects(record)
@@ -135,6 +142,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     rules,
     decisions,
     held: connections.entries,
+    isChanging: (principalId) => feed.isWriting(principalId),
     readMany: (wanted) => withDeadline(5 * second, () => rows.readMany(wanted)),
     clock,
     onLost: ({ serial_number }, code) => {
@@ -182,7 +190,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
   const changing = { registry, clock }
   const issue = makeIssue({ ...issuing, registry })
   const createPrincipal = makeCreatePrincipal(changing)
-  const massRevocation = { registry, clock, horizon }
+  const massRevocation = { registry, clock, horizon, settlingTime: deps.settlingTime }
   const joining = makeJoining({
     registry,
     issuing,
@@ -191,6 +199,10 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     clock,
     record: recordDenial,
     enrollPort: deps.enrollPort ?? (() => undefined),
+    issuerPem: (issuerId) => {
+      const der = authorities().certificates.get(issuerId)
+      return der && certificatePem(der)
+    },
     rootFingerprints: () => authorities().trustBundle.sha256,
   })
   const verbs: Verbs = announce(
@@ -215,44 +227,21 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     { log, metrics, dropDecisions: decisions.dropPrincipal },
   )
 
-  const worker = makeRevocationWorker(massRevocation)
-  let revoking: Promise<void> | undefined
-  let again = false
-  let stopped = true
-  const runRevocations = async (): Promise<void> => {
-    again = true
-    revoking ??= (async () => {
-      while (again && !stopped) {
-        again = false
-        await worker
-          .run()
-          .catch((error) => log.debug({ event: 'revocation_interrupted', reason: (error as Error).message }))
-      }
-      revoking = undefined
-    })()
-    await revoking
-  }
-
-  const checks = (): Record<string, boolean> => {
-    const now = clock()
-    const secrets = deps.secrets()
-    const { active, rootsEnd, issuersEnd } = authorities()
-    const ends = [rootsEnd, issuersEnd, secrets.server?.not_after ?? Number.POSITIVE_INFINITY]
-    return {
-      store: !degraded && feed.lastSuccessAt() > 0,
-      feed: now - feed.lastSuccessAt() <= feedGap,
-      clock: store.clockSkew() <= largestSkew,
-      // Without any issuer a server is meant to verify only; with one whose key is missing or that ends, it is not well.
-      issuer: secrets.issuers.length === 0 || (active !== undefined && active.issuer.not_after > now + 5 * minute),
-      certificates: ends.every((end) => end > now),
-    }
-  }
-
-  metrics.watch({
-    feedAge: () => (feed.lastSuccessAt() === 0 ? 0 : Math.max(0, clock() - feed.lastSuccessAt()) / second),
+  const background = makeBackground({
+    revoke: makeRevocationWorker(massRevocation).run,
+    removeDeparted: joining.removeDeparted,
+    sweeps: [denials.sweep, joining.sweep],
+    onStoreFailure: storeFailed,
+    log,
   })
 
-  const timers: NodeJS.Timeout[] = []
+  // A feed that was never read grows old as well.
+  const startedAt = clock()
+  metrics.watch({
+    feedAge: () => Math.max(0, clock() - (feed.lastSuccessAt() || startedAt)) / second,
+  })
+
+  let stopped = false
   return {
     verbs,
     present: (certificate) => authorities().present(certificate),
@@ -273,29 +262,28 @@ export const makePlane = (deps: PlaneDeps): Plane => {
       if (version !== toldVersion) agents.trustChanged()
       toldVersion = version
     },
-    failingChecks: () =>
-      Object.entries(checks())
-        .filter(([, good]) => !good)
-        .map(([name]) => name),
+    failingChecks: makeReadiness({
+      storeAnswers: () => !degraded && feed.lastSuccessAt() > 0,
+      feedIsFresh: () => clock() - feed.lastSuccessAt() <= feedGap,
+      clockIsRight: () => store.clockSkew() <= largestSkew,
+      secrets: deps.secrets,
+      authorities,
+      clock,
+    }),
     start: async () => {
-      stopped = false
+      // Stopped while the store does not answer, nothing may begin any more.
       await feed.start()
+      if (stopped) return
       recheck.start()
       await agents.start()
-      timers.push(
-        setInterval(() => void runRevocations(), lookForRevocationsEvery),
-        setInterval(denials.sweep, sweepDenialsEvery),
-        setInterval(joining.sweep, sweepDenialsEvery),
-        setInterval(() => void joining.removeDeparted().catch(storeFailed), lookForDepartedEvery),
-      )
+      if (stopped) return
+      background.start()
     },
     stop: async () => {
       stopped = true
       feed.stop()
       recheck.stop()
-      for (const timer of timers) clearInterval(timer)
-      await agents.stop()
-      await revoking
+      await Promise.all([agents.stop(), background.stop()])
       store.close()
     },
   }

@@ -1,13 +1,27 @@
+import { isKmsKeyId } from '../pki/kms-signer.ts'
 import type { Tables } from '../store/schema.ts'
 import { type OptionName, type OptionValues, options, type Variable, variables } from './options.ts'
 import { mismatch, type Problem, quoted } from './problems.ts'
+import { stsEndpointOf } from './sts-endpoint.ts'
 import { addressText } from './values.ts'
 
 export type Environment = Record<string, string | undefined>
 
+/** What is asked of AWS beside the tables; names of keys and parameters are no secrets. */
+export interface AwsSettings {
+  /** KMS keys that sign client certificates, and server certificates. */
+  issuer_kms_keys: string[]
+  server_issuer_kms_keys: string[]
+  /** Without a slash at its end. */
+  ssm_prefix?: string
+}
+
 /** What the server is told to do, validated; nothing in it is secret. Durations in milliseconds. */
 export interface Config extends OptionValues {
   tables: Tables
+  aws: AwsSettings
+  /** Instead of the STS of AWS: that of an emulator, or a VPC endpoint. */
+  stsEndpoint?: URL
   /** Each option as text, and where it came from: what `--check-config` prints. */
   effective: Record<string, { value: string; source: 'flag' | 'environment' | 'default' }>
 }
@@ -52,11 +66,42 @@ const refuseSharedPorts = (values: Partial<OptionValues>, problems: Problem[]) =
   }
 }
 
-const refuseWhatComesLater = (env: Environment, problems: Problem[]) => {
-  for (const { env: name, later } of Object.values(variables) as Variable[]) {
+const keyIdExpected = 'the id, ARN or alias/NAME of a KMS key; several during a rotation, separated by commas or spaces'
+const mostKeys = 4
+const prefixExpression = /^(\/[A-Za-z0-9_.-]+){1,14}$/
+/** Of the 1011 characters that a parameter's name may have. */
+const longestPrefix = 900
+
+const readAws = (env: Environment, mode: 'serve' | 'dev', problems: Problem[]): AwsSettings => {
+  const keys = ({ env: name }: Variable): string[] => {
     const text = textOf(env, name)
-    if (later === undefined || text === undefined) continue
-    problems.push(mismatch(name, quoted(text), `it unset: not available in this build yet: ${later}`))
+    if (text === undefined) return []
+    const ids = [...new Set(text.split(/[\s,]+/).filter((id) => id !== ''))]
+    const wrong = ids.find((id) => !isKmsKeyId(id))
+    if (ids.length > 0 && ids.length <= mostKeys && wrong === undefined) return ids
+    problems.push(mismatch(name, wrong === undefined ? `${ids.length} keys` : quoted(wrong), keyIdExpected))
+    return []
+  }
+  const prefix = ({ env: name }: Variable): string | undefined => {
+    const text = textOf(env, name)
+    if (text === undefined || (prefixExpression.test(text) && text.length <= longestPrefix)) return text
+    problems.push(mismatch(name, quoted(text), 'the path above the parameters, such as /airunner/prod'))
+    return undefined
+  }
+  const { issuerKmsKeyId, serverIssuerKmsKeyId, ssmPrefix } = variables
+  if (mode === 'dev') {
+    for (const { env: name } of [issuerKmsKeyId, serverIssuerKmsKeyId, ssmPrefix]) {
+      const text = textOf(env, name)
+      if (text !== undefined)
+        problems.push(mismatch(name, quoted(text), 'it unset: development mode makes its own keys and certificates'))
+    }
+    return { issuer_kms_keys: [], server_issuer_kms_keys: [] }
+  }
+  const ssm_prefix = prefix(ssmPrefix)
+  return {
+    issuer_kms_keys: keys(issuerKmsKeyId),
+    server_issuer_kms_keys: keys(serverIssuerKmsKeyId),
+    ...(ssm_prefix === undefined ? {} : { ssm_prefix }),
   }
 }
 
@@ -111,7 +156,11 @@ export const readConfig = (
   }
   refuseSharedPorts(values as Partial<OptionValues>, problems)
   const tables = readTables(env, problems)
+  const stsEndpoint = stsEndpointOf(env, problems)
   refuseTwoKeys(env, problems)
-  refuseWhatComesLater(env, problems)
-  return { config: { ...(values as OptionValues), tables, effective }, problems }
+  const aws = readAws(env, mode, problems)
+  return {
+    config: { ...(values as OptionValues), tables, aws, ...(stsEndpoint && { stsEndpoint }), effective },
+    problems,
+  }
 }

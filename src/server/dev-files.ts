@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { BootstrapFiles } from '../authority/bootstrap.ts'
+import type { BootstrapFiles } from '../authority/bootstrap/files.ts'
 import { readIfThere, replaceFile } from '../authority/private-files.ts'
 import type { Config } from './config.ts'
 import { options, variables } from './options.ts'

@@ -1,7 +1,9 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
-import { type BootstrapFiles, type BootstrapStep, makeBootstrap } from '../authority/bootstrap.ts'
-import { BootstrapProblem } from '../authority/bootstrap-keys.ts'
+import type { BootstrapFiles } from '../authority/bootstrap/files.ts'
+import { BootstrapProblem } from '../authority/bootstrap/keys.ts'
+import { makeBootstrap } from '../authority/bootstrap/make-bootstrap.ts'
+import type { BootstrapStep } from '../authority/bootstrap/step.ts'
 import { readIfThere, replaceFile } from '../authority/private-files.ts'
 import { isControlError } from '../core/errors.ts'
 import { timeOrderedId } from '../core/ids.ts'
@@ -22,6 +24,7 @@ import {
   writeServerEnvironment,
 } from './dev-files.ts'
 import { InUse, lockDirectory } from './dev-lock.ts'
+import { makeKmsKeys } from './kms-keys.ts'
 import type { Addresses } from './listeners.ts'
 import { makeLog } from './log.ts'
 import { makeMetrics } from './metrics.ts'
@@ -29,7 +32,8 @@ import { type OptionName, options } from './options.ts'
 import { problemLine } from './problems.ts'
 import { start } from './program.ts'
 import { environmentSource } from './secret-texts.ts'
-import { checkSecrets, type Secrets } from './secrets.ts'
+import type { Secrets } from './secrets.ts'
+import { makeSecretsReader } from './secrets-reader.ts'
 
 const adminId = 'admin-dev'
 /** In the server's certificate beside the hostname. */
@@ -45,10 +49,14 @@ const report = ({ number, title, outcome }: BootstrapStep) => {
 /** Environment and checked secrets of what stands in the directory. */
 const readMaterial = async (config: Config, files: BootstrapFiles, endpoint: string) => {
   const environment = serverEnvironment(config, files, endpoint)
-  const source = environmentSource(environment)
-  const { secrets, problems } = checkSecrets(await source.read(), { hostname: config.hostname, now: systemClock() })
-  if (secrets === undefined) throw new BootstrapProblem(problems.map(problemLine).join('\n'))
-  return { environment, source, secrets }
+  const reader = makeSecretsReader({
+    environment: environmentSource(environment),
+    hostname: config.hostname,
+    clock: systemClock,
+  })
+  const { secrets, ...outcome } = await reader.read()
+  if (secrets === undefined) throw new BootstrapProblem(outcome.problems.map(problemLine).join('\n'))
+  return { environment, reader, secrets, first: { secrets, ...outcome } }
 }
 
 /** A plane for the time of bootstrap: it serves nobody, and issues the first certificate. */
@@ -148,7 +156,7 @@ const runOn = async (
   const { endpoint } = store
   await makeTables(config, endpoint)
   const files = await bootstrap(config, directory, endpoint)
-  const { environment, source, secrets } = await readMaterial(config, files, endpoint)
+  const { environment, reader, first } = await readMaterial(config, files, endpoint)
   const environmentPath = await writeServerEnvironment(directory, environment)
   // The AWS SDK, and the workers, read the process's own environment.
   for (const name of realAccountVariables) delete process.env[name]
@@ -167,9 +175,13 @@ const runOn = async (
         : `The context dev is in ${context.path}${context.current ? ' and current.' : ': airunner context use dev'}`
     say(nextSteps(addresses, files, environmentPath, `${line} Ctrl-C stops everything. Try:`))
   }
-  return start({ config, secrets, source }, serverArguments(config), (addresses) => {
-    onReady(addresses).catch((error: Error) => process.stderr.write(`rpc-server: ${error.message}\n`))
-  })
+  return start(
+    { config, first, reader, kms: makeKmsKeys({ keys: config.aws }) },
+    serverArguments(config),
+    (addresses) => {
+      onReady(addresses).catch((error: Error) => process.stderr.write(`rpc-server: ${error.message}\n`))
+    },
+  )
 }
 
 /** Its owner's alone, and nothing in it for the repository that it may lie in. */

@@ -1,22 +1,40 @@
 import { toRfc3339 } from '../core/time.ts'
 import type { Config } from './config.ts'
+import { variables } from './options.ts'
 import type { Secrets } from './secrets.ts'
 
-/** What `--check-config` prints: every setting with where it came from, and of secrets only what is public. JSON. */
-export const effectiveConfiguration = (config: Config, { bundle, issuers, server, serverIssuer }: Secrets): string => {
+const described = ({ bundle, issuers, server, serverIssuer }: Secrets) => ({
+  trust_bundle: { version: bundle.version, sha256: bundle.sha256 },
+  issuers: issuers.map(({ issuer_id, not_after, signer }) => ({
+    issuer_id,
+    expires_at: toRfc3339(not_after),
+    signs: signer !== undefined,
+  })),
+  server_certificate:
+    server === undefined
+      ? { issued_by: serverIssuer?.issuer_id, renewed_in_memory: true }
+      : { expires_at: toRfc3339(server.not_after) },
+})
+
+/** AWS is not asked: what is there, and whether it fits, shows at the start. */
+const notChecked = ({ issuer_kms_keys, server_issuer_kms_keys, ssm_prefix }: Config['aws']): string[] => [
+  ...(issuer_kms_keys.length > 0 ? [variables.issuerKmsKeyId.env] : []),
+  ...(server_issuer_kms_keys.length > 0 ? [variables.serverIssuerKmsKeyId.env] : []),
+  ...(ssm_prefix === undefined ? [] : [variables.ssmPrefix.env]),
+]
+
+/**
+ * What `--check-config` prints: every setting with where it came from, and of secrets only what is public. JSON. `secrets`
+ * are absent when some of them are in the Parameter Store alone.
+ */
+export const effectiveConfiguration = (config: Config, secrets: Secrets | undefined): string => {
+  const { effective: options, tables, aws } = config
   const document = {
-    options: config.effective,
-    tables: config.tables,
-    trust_bundle: { version: bundle.version, sha256: bundle.sha256 },
-    issuers: issuers.map(({ issuer_id, not_after, signer }) => ({
-      issuer_id,
-      expires_at: toRfc3339(not_after),
-      signs: signer !== undefined,
-    })),
-    server_certificate:
-      server === undefined
-        ? { issued_by: serverIssuer?.issuer_id, renewed_in_memory: true }
-        : { expires_at: toRfc3339(server.not_after) },
+    options,
+    tables,
+    ...aws,
+    ...(secrets === undefined ? {} : described(secrets)),
+    not_checked: notChecked(aws),
   }
   return `${JSON.stringify(document, undefined, 2)}\n`
 }

@@ -4,7 +4,7 @@ import { type Clock, second, systemClock } from '../core/time.ts'
 import { enterDeadline } from '../store/deadline.ts'
 import { describeRoutes } from './openapi.ts'
 import type { Plane } from './plane.ts'
-import { type HttpApp, makeBaseApp } from './plugins/base-app.ts'
+import { type AnswerMetrics, type HttpApp, makeBaseApp } from './plugins/base-app.ts'
 import { shedOverload } from './plugins/overload.ts'
 import { addEnrollments } from './routes/enrollments.ts'
 import { addTrustBundle } from './routes/trust-bundle.ts'
@@ -12,6 +12,7 @@ import { addTrustBundle } from './routes/trust-bundle.ts'
 export interface EnrollAppDeps {
   plane: Pick<Plane, 'trustBundle' | 'verbs'>
   log: Logger
+  metrics: AnswerMetrics
   /** The peer's address, from the PROXY header where there is one. */
   remoteAddressOf(socket: Socket): string
   clock?: Clock
@@ -24,11 +25,12 @@ const overload = { maxLag: second / 2, maxInFlight: 500 }
 
 /** Joining and public trust material: for peers without a certificate, who are told no more than a code. */
 export const makeEnrollApp = async (deps: EnrollAppDeps): Promise<HttpApp> => {
-  const { plane, log, remoteAddressOf, clock = systemClock } = deps
+  const { plane, log, metrics, remoteAddressOf, clock = systemClock } = deps
   const base = await makeBaseApp({
     log,
     clock,
     mayKnow: () => false,
+    metrics,
     guard: (app) => shedOverload(app, overload),
   })
   const { app } = base

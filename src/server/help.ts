@@ -22,8 +22,8 @@ ${rows(allOptions.map((option) => [`--${option.flag} ${option.kind.placeholder}`
 ${rows(Object.entries(switches).map(([name, description]) => [`--${name}`, description]))}
 
 environment (PEM also from a file that <name>_FILE names):
-${rows(allVariables.map(({ env, later, description }) => [env, later === undefined ? description : `${description} (not in this build yet)`]))}
-  and the standard AWS SDK variables: region, credentials, AWS_ENDPOINT_URL_DYNAMODB
+${rows(allVariables.map(({ env, description }) => [env, description]))}
+  and the standard AWS SDK variables: region, credentials, AWS_ENDPOINT_URL_DYNAMODB, _KMS, _SSM
 
 exit codes: 0 clean stop, 1 failure at run time, 2 configuration
 `

@@ -1,6 +1,6 @@
 import { makeBoundedAudit } from '../auth/bounded-audit.ts'
 import type { Source } from '../auth/caller.ts'
-import { makeVerifyAwsIam } from '../auth/join/aws-iam.ts'
+import { makeVerifyAwsIam, stsAt } from '../auth/join/aws-iam.ts'
 import { makeFailedProofs } from '../auth/join/failed-proofs.ts'
 import { makeJoinGate } from '../auth/join/gate.ts'
 import { makeVerifyOidc } from '../auth/join/oidc.ts'
@@ -27,12 +27,14 @@ import type { Verbs } from './plane.ts'
 export interface JoiningDeps {
   registry: Registry
   issuing: IssuingDeps
-  config: Pick<Config, 'hostname' | 'supersedeGrace' | 'maxValidity'>
+  config: Pick<Config, 'hostname' | 'supersedeGrace' | 'maxValidity' | 'awsRegions' | 'stsEndpoint'>
   log: Log
   clock: () => number
   record: (event: EventDraft, source: Source & { actor: string }) => Promise<void>
   /** Where machines join, as they are told; undefined while no port is open for it. */
   enrollPort: () => number | undefined
+  /** Of one of our issuers, PEM. */
+  issuerPem: (issuerId: string) => string | undefined
   /** SHA-256 of the DER of each root, hex. */
   rootFingerprints: () => string[]
 }
@@ -51,13 +53,16 @@ type JoiningVerbs = Pick<
 /** Everything about joining, put together for one process. */
 export const makeJoining = (deps: JoiningDeps) => {
   const { registry, issuing, config, log, clock } = deps
+  // Who joins by an AWS identity is now decided there, and by plain HTTP by anybody on the way.
+  if (config.stsEndpoint !== undefined) log.warn({ event: 'sts_replaced', url: config.stsEndpoint.href })
   const onFailure = (error: unknown) => log.debug({ event: 'join_background_failed', reason: (error as Error).message })
   const audit = makeBoundedAudit({ record: deps.record, clock, onFailure, action: 'join.refuse' })
   const logRefusal = makeDenialLog(log, clock, 'join_refused')
   const gate = makeJoinGate({
     failed: makeFailedProofs(clock),
+    unanswered: makeFailedProofs(clock),
     audit,
-    onRefused: (refusal) => logRefusal({ code: 'join_refused', ...refusal }),
+    onRefused: (refusal) => logRefusal({ ...refusal }),
   })
 
   const { read: rules, forget } = makeRuleReader({ all: registry.joinRules.all, clock })
@@ -66,7 +71,11 @@ export const makeJoining = (deps: JoiningDeps) => {
     registry,
     rules,
     clock,
-    verifyAwsIam: makeVerifyAwsIam({ hostname: config.hostname }),
+    verifyAwsIam: makeVerifyAwsIam({
+      hostname: config.hostname,
+      regions: config.awsRegions,
+      ...(config.stsEndpoint === undefined ? {} : stsAt(config.stsEndpoint)),
+    }),
     verifyOidc: makeVerifyOidc({
       conditions: async () => {
         const enabled = (await rules()).filter((rule) => rule.enabled)
@@ -80,6 +89,7 @@ export const makeJoining = (deps: JoiningDeps) => {
     ...issuing,
     registry,
     supersedeGrace: config.supersedeGrace,
+    issuerPem: deps.issuerPem,
     ticketFor: (body, csrSha256, source) =>
       body.method === 'token' ? tokenTicket(body, csrSha256) : ruleTicket(body, csrSha256, source),
   })

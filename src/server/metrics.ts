@@ -21,6 +21,8 @@ export interface Gauges {
   feedAge(): number
   /** Seconds until the first certificate of a kind expires; negative afterwards. */
   certificateExpiry(): Partial<Record<CertificateOwner, number>>
+  /** Answers with a status of 500 and more, since the start. */
+  failedAnswers(): number
 }
 
 /** What happened, in one call each. Never a label per principal or serial. */
@@ -33,8 +35,14 @@ export interface Metrics {
   revokedSocketCut(seconds: number): void
   handshakeFailed(reason: HandshakeFailure): void
   storeAnswered(operation: string, outcome: string, seconds: number): void
+  /** A request got its answer. */
+  answered(status: number): void
+  /** A call to the key service. */
+  signerAnswered(operation: string, outcome: string, seconds: number): void
   /** Says where gauges read their figures. */
   watch(gauges: Partial<Gauges>): void
+  /** The same figures, for others who ask. */
+  gauges: Readonly<Partial<Gauges>>
   registry: Registry
 }
 
@@ -46,7 +54,8 @@ const untilCut = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5
 export const makeMetrics = (): Metrics => {
   const registry = new Registry()
   const registers = [registry]
-  const gauges: Partial<Gauges> = {}
+  let failedAnswers = 0
+  const gauges: Partial<Gauges> = { failedAnswers: () => failedAnswers }
   collectDefaultMetrics({ register: registry })
 
   const admissions = new Counter({
@@ -79,6 +88,12 @@ export const makeMetrics = (): Metrics => {
     labelNames: ['reason'],
     registers,
   })
+  const answers = new Counter({
+    name: 'airunner_http_responses_total',
+    help: 'Answers on the mTLS and enrolment listeners, by class of status',
+    labelNames: ['status'],
+    registers,
+  })
   const storeRequests = new Counter({
     name: 'airunner_store_requests_total',
     help: 'Calls to the store',
@@ -88,6 +103,19 @@ export const makeMetrics = (): Metrics => {
   const storeSeconds = new Histogram({
     name: 'airunner_store_request_seconds',
     help: 'Time that calls to the store took',
+    labelNames: ['operation'],
+    buckets: subSecond,
+    registers,
+  })
+  const signerRequests = new Counter({
+    name: 'airunner_signer_requests_total',
+    help: 'Calls to the key service that signs certificates, each try for itself',
+    labelNames: ['operation', 'outcome'],
+    registers,
+  })
+  const signerSeconds = new Histogram({
+    name: 'airunner_signer_request_seconds',
+    help: 'Time that calls to the key service took',
     labelNames: ['operation'],
     buckets: subSecond,
     registers,
@@ -134,9 +162,18 @@ export const makeMetrics = (): Metrics => {
       storeRequests.inc({ operation, outcome })
       storeSeconds.observe({ operation }, seconds)
     },
+    answered: (status) => {
+      answers.inc({ status: `${Math.floor(status / 100)}xx` })
+      if (status >= 500) failedAnswers += 1
+    },
+    signerAnswered: (operation, outcome, seconds) => {
+      signerRequests.inc({ operation, outcome })
+      signerSeconds.observe({ operation }, seconds)
+    },
     watch: (more) => {
       Object.assign(gauges, more)
     },
+    gauges,
     registry,
   }
 }

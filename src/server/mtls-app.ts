@@ -7,7 +7,7 @@ import { makeDenialLog } from './denial-log.ts'
 import { describeRoutes } from './openapi.ts'
 import type { Plane } from './plane.ts'
 import { type AdmissionMetrics, admitCallers, type Connections } from './plugins/admission.ts'
-import { type HttpApp, makeBaseApp } from './plugins/base-app.ts'
+import { type AnswerMetrics, type HttpApp, makeBaseApp } from './plugins/base-app.ts'
 import { enterSocket } from './plugins/current-socket.ts'
 import { type EventStreams, makeEventStreams } from './plugins/event-streams.ts'
 import { answerOnce } from './plugins/idempotency.ts'
@@ -46,7 +46,7 @@ export type ServedPlane = Pick<Plane, 'verbs' | 'admit' | 'answers' | 'trustBund
 export interface MtlsAppDeps {
   plane: ServedPlane
   log: Logger
-  metrics: AdmissionMetrics
+  metrics: AdmissionMetrics & AnswerMetrics
   connections: Connections
   /** The peer's address, from the PROXY header where there is one. */
   remoteAddressOf(socket: Socket): string
@@ -86,6 +86,7 @@ export const makeMtlsApp = async (deps: MtlsAppDeps): Promise<MtlsApp> => {
     clock,
     random: deps.random,
     mayKnow: (request) => request.caller !== undefined,
+    metrics,
     guard: (app) => {
       app.addHook('onRequest', (request, _reply, done) => enterSocket(request.raw.socket, done))
       limitStoreTime(app, storeBudget)

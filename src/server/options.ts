@@ -1,5 +1,6 @@
 import { logFormats, logLevels } from './log.ts'
 import {
+  awsRegions,
   cidrs,
   count,
   directory,
@@ -109,6 +110,12 @@ export const options = {
     'base of the CRL and issuer URLs written into certificates',
   ),
   oidArc: option('oid-arc', objectIdentifier, { default: '1.3.6.1.4.1.99999.1' }, 'arc of the two private extensions'),
+  awsRegions: option(
+    'aws-regions',
+    awsRegions,
+    { default: 'commercial' },
+    'regions whose STS is asked who a machine is that joins by an AWS identity',
+  ),
   proxyProtocol: option(
     'proxy-protocol',
     cidrs,
@@ -167,8 +174,6 @@ export interface Variable {
   /** Holds PEM: `<env>_FILE` may name a file instead. */
   pem?: boolean
   description: string
-  /** Known, and refused until the deployment that needs it is built: what it is for. */
-  later?: string
 }
 
 export const variables = {
@@ -186,8 +191,7 @@ export const variables = {
   serverIssuerKey: { env: 'AIRUNNER_SERVER_ISSUER_KEY', pem: true, description: 'private key of that issuer' },
   serverIssuerKmsKeyId: {
     env: 'AIRUNNER_SERVER_ISSUER_KMS_KEY_ID',
-    description: 'the same as an AWS KMS key',
-    later: 'signing with AWS KMS',
+    description: 'instead: the AWS KMS key that signs for that issuer, as for AIRUNNER_ISSUER_KMS_KEY_ID',
   },
   issuerCert: {
     env: 'AIRUNNER_ISSUER_CERT',
@@ -197,12 +201,12 @@ export const variables = {
   issuerKey: { env: 'AIRUNNER_ISSUER_KEY', pem: true, description: 'their private keys, matched by public key' },
   issuerKmsKeyId: {
     env: 'AIRUNNER_ISSUER_KMS_KEY_ID',
-    description: 'the same as an AWS KMS key of type ECC_NIST_P256',
-    later: 'signing with AWS KMS',
+    description:
+      'instead: an AWS KMS key of type ECC_NIST_P256 / SIGN_VERIFY by its id, ARN or alias; several during a rotation, separated by commas or spaces',
   },
   ssmPrefix: {
     env: 'AIRUNNER_SSM_PREFIX',
-    description: 'read certificates and the server key from the Parameter Store below this prefix',
-    later: 'reading the Parameter Store',
+    description:
+      'e.g. /airunner/prod: read ca-cert, server-cert, server-key and issuer-cert below it from the Parameter Store instead, and again every 5 minutes',
   },
 } as const satisfies Record<string, Variable>

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { second } from '../core/time.ts'
 import { httpLimits } from './limits.ts'
+import { deliverLastAnswers, isLingering } from './plugins/last-answer.ts'
 
 /** Answers a GET or HEAD of a path, or says with false that there is nothing. A body is left out of HEAD by the caller. */
 export type PlainHandler = (
@@ -28,6 +29,7 @@ export const sendText = (response: ServerResponse, status: number, body: string)
 /** A small server for what needs no TLS: probes, metrics, public files. Bodies of requests are never read. */
 export const makePlainServer = (handle: PlainHandler): Server => {
   const server = createServer({ ...httpLimits, keepAliveTimeout: 65 * second }, (request, response) => {
+    if (isLingering(request.socket)) return
     response.setHeader('X-Content-Type-Options', 'nosniff')
     // A body that nobody reads would be taken for the next request.
     if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined) {
@@ -47,5 +49,6 @@ export const makePlainServer = (handle: PlainHandler): Server => {
       .catch(failed)
   })
   server.maxConnections = maxConnections
+  deliverLastAnswers(server)
   return server
 }

@@ -4,18 +4,23 @@ import { systemClock } from '../core/time.ts'
 import { readCommandLine } from './command-line.ts'
 import { type Config, type Environment, readConfig } from './config.ts'
 import { effectiveConfiguration } from './effective-configuration.ts'
+import { readFirstSecrets } from './first-secrets.ts'
 import { helpText } from './help.ts'
+import { type KmsKeys, makeKmsKeys } from './kms-keys.ts'
 import type { Addresses } from './listeners.ts'
 import { type Log, makeLog } from './log.ts'
 import { type Problem, problemLine } from './problems.ts'
-import { environmentSource, type SecretsSource } from './secret-texts.ts'
+import { environmentSource } from './secret-texts.ts'
 import { checkSecrets, type Secrets } from './secrets.ts'
+import { parametersSource, parametersWanted } from './secrets-parameters.ts'
+import { makeSecretsReader, type SecretsOutcome, type SecretsReader } from './secrets-reader.ts'
 
 /** Everything that was found good before a port is opened. */
 export interface Checked {
   config: Config
-  secrets: Secrets
-  source: SecretsSource
+  first: SecretsOutcome & { secrets: Secrets }
+  reader: SecretsReader
+  kms: KmsKeys
 }
 
 const report = (problems: Problem[]): 2 => {
@@ -41,7 +46,7 @@ const endOnUnknownState = (log: Log) => {
 
 /** Runs the server, or a fraction of it, until it is told to stop. Answers the exit code. */
 export const start = async (
-  { config, secrets, source }: Checked,
+  { config, first, reader, kms }: Checked,
   args: string[],
   onReady?: (addresses: Addresses) => void,
 ): Promise<number> => {
@@ -54,7 +59,7 @@ export const start = async (
     return runPrimary({ config, log, args, onReady })
   }
   const { runProcess } = await import('./run-process.ts')
-  return runProcess({ config, secrets, source, log, onReady })
+  return runProcess({ config, first, reader, kms, log, onReady })
 }
 
 /** The program, behind the check of Node's version. @returns exit code: 0 clean stop, 1 run time, 2 configuration */
@@ -75,13 +80,35 @@ export const run = async (args: string[], env: Environment): Promise<number> => 
     return runDevelopment(line, env)
   }
   const { config, problems } = readConfig(line.flags, env, 'serve')
-  const source = environmentSource(env)
-  const check = checkSecrets(await source.read(), { hostname: config.hostname, now: systemClock() })
-  const all = [...line.problems, ...problems, ...check.problems]
-  if (all.length > 0 || check.secrets === undefined) return report(all)
-  if (line.switches.has('check-config')) {
-    process.stdout.write(effectiveConfiguration(config, check.secrets))
+  const environment = environmentSource(env)
+  const kms = makeKmsKeys({ keys: config.aws })
+  const checking = line.switches.has('check-config')
+
+  // 1. What can be told without asking AWS. What the Parameter Store holds as well must not be good in the environment.
+  const elsewhere = config.aws.ssm_prefix === undefined ? [] : parametersWanted(env)
+  const reading = await environment.read(checking ? [] : elsewhere)
+  for (const secret of elsewhere) if (reading.texts[secret] === undefined) reading.unreadable.add(secret)
+  const local = checkSecrets(reading, { hostname: config.hostname, now: systemClock(), kms })
+  const all = [...line.problems, ...problems, ...local.problems]
+  if (all.length > 0) return report(all)
+  if (checking) {
+    process.stdout.write(effectiveConfiguration(config, local.secrets))
     return 0
   }
-  return start({ config, secrets: check.secrets, source }, args)
+
+  // 2. What AWS says. Keys that are out of reach are no reason not to start.
+  const parameters = config.aws.ssm_prefix && parametersSource({ prefix: config.aws.ssm_prefix, wanted: elsewhere })
+  const reader = makeSecretsReader({
+    environment,
+    parameters: parameters || undefined,
+    kms,
+    hostname: config.hostname,
+    clock: systemClock,
+  })
+  const first = await readFirstSecrets(reader)
+  if ('exitCode' in first) {
+    report(first.problems)
+    return first.exitCode
+  }
+  return start({ config, first: first.outcome, reader, kms }, args)
 }

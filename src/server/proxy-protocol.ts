@@ -1,5 +1,6 @@
+import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
-import { plainAddress } from './cidr.ts'
+import { type CidrSet, plainAddress } from './cidr.ts'
 
 /** A header is at most this long, its TLVs included; real ones take 28 to 200 bytes. */
 const longestHeader = 4096
@@ -48,8 +49,8 @@ export const parseProxyHeader = (bytes: Buffer): ProxyHeader => {
 }
 
 /**
- * Takes the header off a fresh connection, and calls back once: with the header, everything behind it back in the
- * socket, or without when the peer sent something else or ended. Time is the caller's to limit.
+ * Takes the header off a fresh connection, and calls back once: with the header, or without when the peer sent something
+ * else or ended. What is no header is back in the socket. Time is the caller's to limit.
  */
 export const takeProxyHeader = (
   socket: Socket,
@@ -72,11 +73,34 @@ export const takeProxyHeader = (
     const header = parseProxyHeader(bytes)
     if (header.state === 'incomplete') return
     stop()
-    if (header.state === 'invalid') return done(undefined)
-    if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length))
-    done(header)
+    const rest = header.state === 'complete' ? bytes.subarray(header.length) : bytes
+    if (rest.length > 0) socket.unshift(rest)
+    done(header.state === 'complete' ? header : undefined)
   }
   socket.on('readable', onReadable)
   socket.on('end', onEnd)
   socket.on('close', onEnd)
+}
+
+/**
+ * Lets connections of `proxies` to a plain server begin with a header, or without one. A balancer that puts headers in
+ * front of its clients' bytes does so in its health checks as well, whatever port they go to.
+ */
+export const acceptProxyHeader = (server: HttpServer, proxies: CidrSet, timeout: number): void => {
+  const listeners = server.listeners('connection') as ((socket: Socket) => void)[]
+  const speakHttp = (socket: Socket) => {
+    for (const listener of listeners) listener.call(server, socket)
+  }
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    if (!proxies.has(plainAddress(socket.remoteAddress ?? ''))) return speakHttp(socket)
+    socket.on('error', () => undefined)
+    const deadline = setTimeout(() => socket.destroy(), timeout)
+    takeProxyHeader(socket, () => {
+      clearTimeout(deadline)
+      if (socket.readableEnded || socket.destroyed) return socket.destroy()
+      speakHttp(socket)
+      socket.resume()
+    })
+  })
 }

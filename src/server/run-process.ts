@@ -1,9 +1,12 @@
 import cluster from 'node:cluster'
 import type { Logger } from 'pino'
+import { isControlError } from '../core/errors.ts'
 import { second, systemClock } from '../core/time.ts'
-import { makeCurrentSecrets } from './current-secrets.ts'
+import { awsReason } from './aws-reason.ts'
+import { type CurrentSecrets, makeCurrentSecrets } from './current-secrets.ts'
 import type { StopSignal } from './drain.ts'
 import { type Addresses, ListenProblem } from './listeners.ts'
+import { makeMetrics } from './metrics.ts'
 import { issueServerCertificate } from './own-server-certificate.ts'
 import type { Checked } from './program.ts'
 import { serve } from './serve.ts'
@@ -23,18 +26,54 @@ export interface ProcessDeps extends Checked {
 /** The plane has this long to give its last words to the store. Milliseconds. */
 const planeStop = second / 2
 
+/** A process that issues its own server certificate waits so long for a key that is out of reach. Milliseconds. */
+const issuerPatience = 20 * second
+
+/** Secrets with a server certificate to show; undefined, and told, when there is none to be had in time. */
+const firstCurrentSecrets = async ({
+  config,
+  first,
+  reader,
+  log,
+}: ProcessDeps): Promise<CurrentSecrets | undefined> => {
+  const { hostname } = config
+  const until = performance.now() + issuerPatience
+  for (let outcome = first; ; ) {
+    try {
+      return await makeCurrentSecrets({
+        first: outcome,
+        reader,
+        issueServerCertificate: (issuer) => issueServerCertificate(issuer, hostname, systemClock()),
+        clock: systemClock,
+        log,
+      })
+    } catch (error) {
+      if (!isControlError(error, 'issuer_unavailable')) throw error
+      if (performance.now() > until) {
+        log.error({ event: 'server_certificate_unavailable', reason: awsReason(error) })
+        return undefined
+      }
+      await new Promise((resolve) => setTimeout(resolve, second))
+      const { secrets, ...again } = await reader.read()
+      if (secrets !== undefined) outcome = { secrets, ...again }
+    }
+  }
+}
+
 /** One process of the server, from its start to its exit code. */
 export const runProcess = async (deps: ProcessDeps): Promise<number> => {
-  const { config, secrets: first, source, log } = deps
+  const { config, kms, log } = deps
   const { hostname } = config
-  const secrets = await makeCurrentSecrets({
-    first,
-    source,
-    hostname,
-    issueServerCertificate: (issuer) => issueServerCertificate(issuer, hostname, systemClock()),
-    clock: systemClock,
-    log,
-  })
+  const metrics = makeMetrics()
+  let found = false
+  let onFound = () => {
+    found = true
+  }
+  kms.start({ log, metrics, onFound: () => onFound() })
+  const secrets = await firstCurrentSecrets(deps)
+  if (secrets === undefined) return 1
+  onFound = () => void secrets.reload()
+  if (found) onFound()
   // Signals may come while ports are being opened.
   const signalled = Promise.withResolvers<StopSignal>()
   let onSignal = (signal: StopSignal): void => signalled.resolve(signal)
@@ -43,7 +82,7 @@ export const runProcess = async (deps: ProcessDeps): Promise<number> => {
   process.on('SIGHUP', () => void secrets.reload())
 
   try {
-    const { addresses, drain, plane } = await serve({ config, secrets, log, worker: cluster.isWorker })
+    const { addresses, drain, plane } = await serve({ config, secrets, log, metrics, worker: cluster.isWorker })
     if (cluster.isWorker) process.send?.({ type: 'airunner:ready', addresses } satisfies WorkerReady)
     else log.info({ event: 'server_ready', ...addresses, hostname, workers: 1, pid: process.pid })
     deps.onReady?.(addresses)
@@ -52,6 +91,7 @@ export const runProcess = async (deps: ProcessDeps): Promise<number> => {
     onSignal = (again) => void drain.begin(again)
     await drain.begin(signal)
     secrets.stop()
+    kms.stop()
     await Promise.race([plane.stop(), new Promise((resolve) => setTimeout(resolve, planeStop))])
     log.info({ event: 'server_stopped' })
     return 0

@@ -30,9 +30,10 @@ export interface SecretsReading {
   unreadable: Set<SecretName>
 }
 
-/** Where PEM comes from: the environment and files now, the Parameter Store with the deployment that has one. */
+/** Where PEM comes from: the environment and files. */
 export interface SecretsSource {
-  read(): Promise<SecretsReading>
+  /** All but those that are read elsewhere. */
+  read(except?: readonly SecretName[]): Promise<SecretsReading>
 }
 
 /** The name by which a variable is missed. */
@@ -59,9 +60,10 @@ const readOne = (env: Environment, variable: string, problems: Problem[]): Secre
 
 /** Reads `NAME` or, anew each time, the file that `NAME_FILE` names. */
 export const environmentSource = (env: Environment): SecretsSource => ({
-  read: async () => {
+  read: async (except = []) => {
     const reading: SecretsReading = { texts: {}, problems: [], unreadable: new Set() }
     for (const [secret, { env: variable }] of Object.entries(pemVariables) as [SecretName, Variable][]) {
+      if (except.includes(secret)) continue
       const before = reading.problems.length
       const found = readOne(env, variable, reading.problems)
       if (found !== undefined) reading.texts[secret] = found

@@ -1,8 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import { type Issuer, readIssuers } from '../pki/issuer.ts'
+import { spkiOf } from '../pki/keys.ts'
 import type { IssuerUsage } from '../pki/path.ts'
 import { checkServerChain, readTrustBundle, type TrustBundle, verifyIssuer } from '../pki/trust.ts'
-import type { Problem } from './problems.ts'
+import type { KmsKey, KmsKeys, KmsUse } from './kms-keys.ts'
+import { variables } from './options.ts'
+import { type Problem, quoted } from './problems.ts'
 import { nameOf, type SecretName, type SecretsReading } from './secret-texts.ts'
 
 /** What the server shows in handshakes. */
@@ -20,7 +23,7 @@ export interface Secrets {
   bundle: TrustBundle
   /** Issuers of client certificates that are known here; those with a `signer` can issue. */
   issuers: Issuer[]
-  /** As configured, or absent: then `serverIssuer` signs one for each process. */
+  /** As configured, or absent: then `serverIssuer` signs one for each process; it is absent while its key is out of reach. */
   server?: ServerCertificate
   serverIssuer?: Issuer
 }
@@ -30,6 +33,16 @@ export interface SecretsCheck {
   hostname: string | undefined
   /** Unix milliseconds. */
   now: number
+  /** Keys in KMS, as far as it has answered. */
+  kms?: Pick<KmsKeys, 'known' | 'unknown' | 'problems'> | undefined
+}
+
+/** What a check came to; `secrets` are there only when there is no problem. */
+export interface SecretsChecked {
+  secrets?: Secrets
+  problems: Problem[]
+  /** Keys in KMS that belong to no certificate. */
+  strangers: KmsKey[]
 }
 
 const noBundle: TrustBundle = { roots: [], pem: '', sha256: [], version: '' }
@@ -44,13 +57,15 @@ const attempt = <T>(run: () => T, name: string, problems: Problem[]): T | undefi
   }
 }
 
-/** Checks what was read. Every fault is reported; `secrets` are there only when there is none. */
-export const checkSecrets = (
-  reading: SecretsReading,
-  { hostname, now }: SecretsCheck,
-): { secrets?: Secrets; problems: Problem[] } => {
+const belongTogether = (issuer: Issuer, { signer }: KmsKey): boolean =>
+  spkiOf(issuer.certificate.publicKey).equals(spkiOf(signer.publicKey))
+
+/** Checks what was read. Every fault is reported. A key that KMS has not yet told us of leaves its issuer without a signer. */
+export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: SecretsCheck): SecretsChecked => {
   const { texts, unreadable } = reading
-  const problems = [...reading.problems]
+  const problems = [...reading.problems, ...(kms?.problems() ?? [])]
+  const strangers: KmsKey[] = []
+  const usesKms = (use: KmsUse): boolean => kms !== undefined && kms.known(use).length + kms.unknown(use).length > 0
 
   const missing = (secret: SecretName, why: string) => {
     if (texts[secret] === undefined && !unreadable.has(secret))
@@ -65,20 +80,40 @@ export const checkSecrets = (
   }
   const bundle = readBundle()
 
-  const readIssuersOf = (certificate: SecretName, key: SecretName, usage: IssuerUsage): Issuer[] => {
+  const kmsVariable = { issuer: variables.issuerKmsKeyId.env, serverIssuer: variables.serverIssuerKmsKeyId.env }
+  const withKeysOf = (use: KmsUse, issuers: Issuer[], certificates: string): Issuer[] => {
+    const keys = kms?.known(use) ?? []
+    for (const key of keys.filter((each) => !issuers.some((issuer) => belongTogether(issuer, each)))) {
+      strangers.push(key)
+      const message = `found the key ${quoted(key.id)}, which has no certificate in ${certificates}, expected the key of one of them`
+      problems.push({ name: key.variable, message })
+    }
+    return issuers.map((issuer) => {
+      const signer = issuer.signer ?? keys.find((key) => belongTogether(issuer, key))?.signer
+      return signer === undefined ? issuer : { ...issuer, signer }
+    })
+  }
+
+  const readIssuersOf = (
+    certificate: SecretName,
+    key: SecretName,
+    { usage, use }: { usage: IssuerUsage; use: KmsUse },
+  ): Issuer[] => {
     const found = texts[certificate]
     if (found === undefined) {
       if (texts[key] !== undefined) missing(certificate, `the certificate of ${nameOf(key)}, PEM`)
+      else if (usesKms(use)) missing(certificate, `the certificate of ${kmsVariable[use]}, PEM`)
       return []
     }
-    const issuers = attempt(() => readIssuers(found.text, texts[key]?.text), found.name, problems) ?? []
+    const issuers = attempt(() => readIssuers(found.text, texts[key]?.text), found.name, problems)
+    if (issuers === undefined) return []
     for (const { certificate: read } of bundle === undefined ? [] : issuers) {
       const message = verifyIssuer(read, bundle as TrustBundle, now, usage)
       if (message !== undefined) problems.push({ name: found.name, message })
     }
-    return issuers
+    return withKeysOf(use, issuers, found.name)
   }
-  const issuers = readIssuersOf('issuerCert', 'issuerKey', 'client')
+  const issuers = readIssuersOf('issuerCert', 'issuerKey', { usage: 'client', use: 'issuer' })
 
   const readServer = (): ServerCertificate | undefined => {
     const { serverCert, serverKey } = texts
@@ -112,12 +147,16 @@ export const checkSecrets = (
 
   const issuesItsOwn =
     texts.serverCert === undefined && texts.serverKey === undefined && texts.serverIssuerCert !== undefined
-  const serverIssuers = readIssuersOf('serverIssuerCert', 'serverIssuerKey', 'server')
-  if (issuesItsOwn) missing('serverIssuerKey', `the private key of ${nameOf('serverIssuerCert')}, PEM`)
+  const serverIssuers = readIssuersOf('serverIssuerCert', 'serverIssuerKey', {
+    usage: 'server',
+    use: 'serverIssuer',
+  })
+  if (issuesItsOwn && !usesKms('serverIssuer'))
+    missing('serverIssuerKey', `the private key of ${nameOf('serverIssuerCert')}, PEM`)
   const server = issuesItsOwn ? undefined : readServer()
   const serverIssuer = serverIssuers.find(({ signer }) => signer !== undefined)
 
-  if (problems.length > 0 || bundle === undefined) return { problems }
+  if (problems.length > 0 || bundle === undefined) return { problems, strangers }
   return {
     secrets: {
       bundle,
@@ -126,5 +165,6 @@ export const checkSecrets = (
       ...(server !== undefined || serverIssuer === undefined ? {} : { serverIssuer }),
     },
     problems,
+    strangers,
   }
 }

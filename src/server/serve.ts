@@ -13,7 +13,7 @@ import { makeEnrollApp } from './enroll-app.ts'
 import { makeHealthServer } from './health-app.ts'
 import { anonymousKeepAlive, idleKeepAlive } from './limits.ts'
 import { type Addresses, type ListenerName, type Opening, openListeners } from './listeners.ts'
-import { type HandshakeFailure, type Metrics, makeMetrics } from './metrics.ts'
+import type { HandshakeFailure, Metrics } from './metrics.ts'
 import { makeMetricsServer } from './metrics-app.ts'
 import { makeMtlsApp } from './mtls-app.ts'
 import { makePkiServer } from './pki-app.ts'
@@ -21,16 +21,19 @@ import type { Plane } from './plane.ts'
 import { remoteAddressOf } from './remote-address.ts'
 import { makeRequestsInFlight } from './requests-in-flight.ts'
 import { makeTlsListener, type TlsListener } from './tls-listener.ts'
+import { startVitals } from './vitals.ts'
 
 export interface ServeDeps {
   config: Config
   secrets: CurrentSecrets
   log: Logger
+  metrics: Metrics
   /** One of several processes: the primary has the metrics listener. */
   worker: boolean
   clock?: Clock
   /** Where the store is, when not where the standard AWS variables say. */
   store?: PlaneDeps['store']
+  settlingTime?: PlaneDeps['settlingTime']
 }
 
 export interface Serving {
@@ -66,11 +69,12 @@ export const serve = async ({
   config,
   secrets,
   log,
+  metrics,
   worker,
   clock = systemClock,
   store,
+  settlingTime,
 }: ServeDeps): Promise<Serving> => {
-  const metrics: Metrics = makeMetrics()
   let enrollPort: number | undefined
   const connections = makeConnections({ clock, log, metrics })
   const plane = await makePlane({
@@ -82,6 +86,7 @@ export const serve = async ({
     clock,
     ...(store && { store }),
     enrollPort: () => enrollPort,
+    settlingTime,
   })
   metrics.watch({ connections: connections.countByType, certificateExpiry: secrets.secondsUntilExpiry })
   let draining = false
@@ -102,7 +107,7 @@ export const serve = async ({
     check: makePeerCheck({ plane, connections, denied: makeDenialLog(log, clock) }),
     httpServer: mtls.httpServer,
   })
-  const enroll = await makeEnrollApp({ plane, log, remoteAddressOf, clock })
+  const enroll = await makeEnrollApp({ plane, log, metrics, remoteAddressOf, clock })
   enroll.httpServer.keepAliveTimeout = anonymousKeepAlive
   const joining = makeRequestsInFlight()
   joining.watch(enroll.httpServer)
@@ -122,7 +127,11 @@ export const serve = async ({
   })
 
   // 2. What speaks plain HTTP.
-  const health = makeHealthServer({ draining: () => draining, failingChecks: () => plane.failingChecks() })
+  const health = makeHealthServer({
+    draining: () => draining,
+    failingChecks: () => plane.failingChecks(),
+    proxies: config.proxyProtocol,
+  })
   const pki = makePkiServer({
     trustBundle: () => plane.trustBundle().roots_pem,
     issuerCertificates: () => plane.issuerCertificates(),
@@ -147,6 +156,7 @@ export const serve = async ({
     ...(worker ? [] : opening('metrics', metricsServer, config.metricsListen)),
   ])
   enrollPort = addresses.enroll_listen === undefined ? undefined : Number(addresses.enroll_listen.split(':').at(-1))
+  const vitals = startVitals({ gauges: metrics.gauges, log })
   plane.start().catch((err: unknown) => log.error({ event: 'store_degraded', err }))
 
   const drain = makeDrain({
@@ -176,6 +186,7 @@ export const serve = async ({
     },
   })
   const close = async () => {
+    vitals.stop()
     for (const server of [health, pki, metricsServer]) {
       server.close()
       server.closeAllConnections()

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { commercialRegions, isRegion } from '../auth/join/aws-regions.ts'
 import { parseDuration } from '../core/time.ts'
 import { type CidrSet, parseCidrs } from './cidr.ts'
 
@@ -128,4 +129,14 @@ export const directory: Kind<string> = {
   placeholder: 'DIR',
   expected: 'the path of a directory',
   read: (text) => (text.includes('\0') ? undefined : { value: text }),
+}
+
+export const awsRegions: Kind<readonly string[]> = {
+  placeholder: 'REGIONS',
+  expected: 'names of AWS regions separated by commas, such as eu-west-1,us-gov-west-1, or commercial (all of those)',
+  read: (text) => {
+    if (text === 'commercial') return { value: commercialRegions }
+    const regions = text.split(',').map((part) => part.trim())
+    return regions.every(isRegion) && new Set(regions).size === regions.length ? { value: regions } : undefined
+  },
 }

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Presented } from '../../src/auth/caller.ts'
 import { day } from '../../src/core/time.ts'
 import { makeConnections } from '../../src/server/connections.ts'
+import { cpuTime } from '../support/cpu.ts'
 
 /** The part of a socket that the registry uses: it closes when it is told to. */
 class Peer extends EventEmitter {
@@ -165,10 +166,10 @@ t.test('streams are told to reconnect when their certificate is finished', async
 t.test('20,000 connections: a cut of 100 touches 100', async (t) => {
   const { connections, open } = start()
   const sockets = Array.from({ length: 20_000 }, (_, index) => open(certificate(String(index % 200))))
-  const started = performance.now()
+  const started = cpuTime()
   t.equal(connections.cut({ serial_number: '7' }, 'certificate_revoked'), 100)
-  const took = performance.now() - started
-  t.ok(took < 500, `${took.toFixed(2)} ms`)
+  const took = cpuTime() - started
+  t.ok(took < 100, `${took.toFixed(2)} ms`)
   t.equal(connections.size(), 19_900)
   for (const socket of sockets) socket.destroy()
 })

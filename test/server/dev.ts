@@ -56,13 +56,14 @@ t.test('everything on this machine, from nothing, and again with the same data',
   t.equal(statSync(data).mode & 0o777, 0o700)
   for (const name of readdirSync(data).filter((each) => each !== 'store'))
     t.equal(statSync(join(data, name)).mode & 0o777, 0o600, name)
+  // The context is written, and spoken of, once the server is ready.
+  while (!first.stdout().includes('rpc-server.env')) await once(first.child.stdout as never, 'data')
   const context = parse(readFileSync(join(home, '.config/airunner/config.yaml'), 'utf8'))
   t.match(context, {
     current_context: 'dev',
     contexts: { dev: { cacert: join(data, 'ca-cert.pem'), client_key: join(data, 'admin-key.pem') } },
   })
   t.equal(context.contexts.dev.server, `https://localhost:${String(ready['mtls_listen']).split(':')[1]}`)
-  while (!first.stdout().includes('rpc-server.env')) await once(first.child.stdout as never, 'data')
   t.match(first.stdout(), /curl --cacert data\/ca-cert\.pem --cert data\/admin-cert\.pem .*\/v1\/whoami/)
 
   const meanwhile = await start().ended
@@ -81,7 +82,7 @@ t.test('everything on this machine, from nothing, and again with the same data',
   const second = start()
   const again = await admin(t, await second.event('server_ready'), read).get('/v1/whoami')
   // 0.6 s alone; other tests share the machine.
-  t.ok(performance.now() - began < 4000, `a second start: ${Math.round(performance.now() - began)} ms`)
+  t.ok(performance.now() - began < 10_000, `a second start: ${Math.round(performance.now() - began)} ms`)
   t.equal(again.body.certificate.serial_number, whoami.body.certificate.serial_number)
   t.notMatch(second.stdout(), /made/)
   t.equal(endpointOf(read('rpc-server.env')), endpoint, 'second servers find the store where it was')

@@ -30,7 +30,8 @@ const start = (change: Partial<DrainDeps> = {}) => {
   return { drain, names, at, close: closed.resolve }
 }
 
-const near = (found: number, wanted: number) => found >= wanted - 5 && found < wanted + 80
+/** Not before its time, and soon after it; how soon depends on who else shares the machine. */
+const near = (found: number, wanted: number) => found >= wanted - 5 && found < wanted + 1000
 
 t.test('balancers are told first, ports close after the delay, the rest is cut after the grace', async (t) => {
   const { drain, names, at } = start()

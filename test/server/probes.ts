@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { parseCidrs } from '../../src/server/cidr.ts'
 import { makeHealthServer } from '../../src/server/health-app.ts'
 import { makeMetrics } from '../../src/server/metrics.ts'
 import { makeMetricsServer } from '../../src/server/metrics-app.ts'
@@ -56,6 +57,55 @@ t.test('a slow sender is cut at 6 s at the latest', async (t) => {
   t.ok(took > 4500 && took < 6000, `${took} ms`)
 })
 
+t.test("a balancer's check may begin with a PROXY header, and need not", async (t) => {
+  const local = Buffer.from(`0d0a0d0a000d0a515549540a20110054${'00'.repeat(84)}`, 'hex')
+  const request = Buffer.from('GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  let draining = false
+  const start = async (proxies: string) =>
+    listen(t, makeHealthServer({ draining: () => draining, failingChecks: () => [], proxies: parseCidrs(proxies) }))
+  /** Sends the pieces, each in a packet of its own; answers the status, or nothing. */
+  const ask = async (port: number, ...pieces: Buffer[]): Promise<number | undefined> => {
+    const socket = connect(port, '127.0.0.1').setNoDelay(true)
+    let answer = ''
+    socket
+      .on('error', () => undefined)
+      .on('data', (chunk) => {
+        answer += chunk
+      })
+    for (const piece of pieces) {
+      socket.write(piece)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    if (!socket.destroyed) await once(socket, 'close')
+    return answer === '' ? undefined : Number(answer.split(' ')[1])
+  }
+  const { port } = await start('127.0.0.0/8')
+  const whole = Buffer.concat([local, request])
+  for (const [name, pieces] of Object.entries({
+    'in one packet': [whole],
+    'in two': [local, request],
+    'cut in the header': [whole.subarray(0, 9), whole.subarray(9)],
+    'cut in the request': [whole.subarray(0, 110), whole.subarray(110)],
+    'without a header': [request],
+    'without a header, in two': [request.subarray(0, 1), request.subarray(1)],
+  }))
+    t.equal(await ask(port, ...pieces), 200, name)
+  for (const garbage of ['hello\r\n\r\n', '\r\n\r\n\0\r\nQUIX\n'])
+    t.equal(await ask(port, Buffer.from(garbage)), 400, JSON.stringify(garbage))
+  draining = true
+  t.equal(await ask(port, whole), 503)
+  draining = false
+
+  const started = performance.now()
+  t.equal(await ask(port, local.subarray(0, 20)), undefined, 'half a header')
+  const took = performance.now() - started
+  t.ok(took > 4500 && took < 7000, `${took} ms`)
+
+  const elsewhere = await start('10.0.0.0/8')
+  t.equal(await ask(elsewhere.port, whole), 400, 'from who is no balancer it is garbage')
+  t.equal(await ask(elsewhere.port, request), 200)
+})
+
 t.test('headers end at 16 KB', async (t) => {
   const { get } = await listen(t, makeHealthServer({ draining: () => false, failingChecks: () => [] }))
   t.equal((await get('/health', { headers: { 'x-long': 'x'.repeat(15_000) } })).status, 200)
@@ -103,6 +153,8 @@ t.test('metrics have their names, and no label from outside', async (t) => {
   metrics.revokedSocketCut(0.4)
   metrics.handshakeFailed('no_certificate')
   metrics.storeAnswered('get', 'ok', 0.002)
+  metrics.answered(201)
+  metrics.answered(503)
   metrics.watch({
     connections: () => ({ worker: 7 }),
     feedAge: () => 0.5,
@@ -121,6 +173,8 @@ t.test('metrics have their names, and no label from outside', async (t) => {
     'airunner_handshake_failures_total{reason="no_certificate"} 1',
     'airunner_store_requests_total{operation="get",outcome="ok"} 1',
     'airunner_store_request_seconds_count{operation="get"} 1',
+    'airunner_http_responses_total{status="2xx"} 1',
+    'airunner_http_responses_total{status="5xx"} 1',
     'airunner_connections{principal_type="worker"} 7',
     'airunner_feed_age_seconds 0.5',
     'airunner_certificate_expiry_seconds{kind="server"} 60',

@@ -8,8 +8,9 @@ import { certificatePem } from '../../src/pki/pem.ts'
 import { checkServerChain } from '../../src/pki/trust.ts'
 import { makeCurrentSecrets } from '../../src/server/current-secrets.ts'
 import { issueServerCertificate } from '../../src/server/own-server-certificate.ts'
-import { environmentSource } from '../../src/server/secret-texts.ts'
+import { environmentSource, type SecretsSource } from '../../src/server/secret-texts.ts'
 import { checkSecrets, type Secrets } from '../../src/server/secrets.ts'
+import { makeSecretsReader } from '../../src/server/secrets-reader.ts'
 import { makeAuthority } from '../support/authority.ts'
 
 const authority = await makeAuthority()
@@ -31,11 +32,14 @@ const asFiles = (t: Test, env: Record<string, string>) => {
   return { source: environmentSource(files), write }
 }
 
-const check = async (env: Record<string, string>, now = Date.now()): Promise<Secrets> => {
-  const { secrets, problems } = checkSecrets(await environmentSource(env).read(), { hostname, now })
-  if (secrets === undefined) throw new Error(JSON.stringify(problems))
-  return secrets
+const readerOf = (environment: SecretsSource) => makeSecretsReader({ environment, hostname, clock: Date.now })
+
+const read = async (env: Record<string, string>) => {
+  const { secrets, ...outcome } = await readerOf(environmentSource(env)).read()
+  if (secrets === undefined) throw new Error(JSON.stringify(outcome.problems))
+  return { secrets, ...outcome }
 }
+const check = async (env: Record<string, string>): Promise<Secrets> => (await read(env)).secrets
 
 t.test('without an issuer there is nothing to sign with, and that is no fault', async (t) => {
   const { AIRUNNER_ISSUER_CERT: _, AIRUNNER_ISSUER_KEY: __, ...rest } = authority.env
@@ -66,9 +70,8 @@ t.test('a change is taken over, a bad one refused with an error, and the old sta
   const { source, write } = asFiles(t, authority.env)
   const { logged, log } = quiet()
   const secrets = await makeCurrentSecrets({
-    first: await check(authority.env),
-    source,
-    hostname,
+    first: await read(authority.env),
+    reader: readerOf(source),
     issueServerCertificate: () => Promise.reject(new Error('one is configured')),
     clock: Date.now,
     log,
@@ -108,15 +111,15 @@ t.test('a process without a server certificate issues its own, and another at ha
   t.match(problems, [{ name: 'AIRUNNER_SERVER_ISSUER_KEY' }])
 
   let now = Date.now()
-  const first: Secrets = { ...(await check(authority.env)), serverIssuer }
-  delete first.server
+  const first = await read(authority.env)
+  first.secrets = { ...first.secrets, serverIssuer }
+  delete first.secrets.server
   const { log, logged } = quiet()
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const secrets = await makeCurrentSecrets({
     first,
-    source: environmentSource(env),
-    hostname,
+    reader: readerOf(environmentSource(env)),
     issueServerCertificate: (issuer) => issueServerCertificate(issuer, hostname, now),
     clock: () => now,
     log,

@@ -206,16 +206,31 @@ const refusals: Refusal[] = [
   {
     name: 'both issuer keys are given',
     env: { AIRUNNER_ISSUER_KMS_KEY_ID: 'alias/x' },
+    lines: [/AIRUNNER_ISSUER_KEY, AIRUNNER_ISSUER_KMS_KEY_ID: found both/],
+  },
+  {
+    name: 'a key in KMS has no certificate, and its name is none',
+    env: {
+      AIRUNNER_ISSUER_CERT: '',
+      AIRUNNER_ISSUER_KEY: '',
+      AIRUNNER_ISSUER_KMS_KEY_ID: 'alias/x, alias/y',
+      AIRUNNER_SERVER_ISSUER_KMS_KEY_ID: 'my key',
+    },
     lines: [
-      /AIRUNNER_ISSUER_KEY, AIRUNNER_ISSUER_KMS_KEY_ID: found both/,
-      /AIRUNNER_ISSUER_KMS_KEY_ID: .*not available in this build yet/,
+      /AIRUNNER_SERVER_ISSUER_KMS_KEY_ID: found "my", expected the id, ARN or alias\/NAME/,
+      /AIRUNNER_ISSUER_CERT: found nothing, expected the certificate of AIRUNNER_ISSUER_KMS_KEY_ID/,
     ],
   },
   {
-    name: 'the Parameter Store is named',
-    env: { AIRUNNER_SSM_PREFIX: '/airunner/prod' },
-    lines: [/AIRUNNER_SSM_PREFIX: found "\/airunner\/prod", .*not available in this build yet/],
+    name: 'too many keys in KMS',
+    env: { AIRUNNER_ISSUER_KEY: '', AIRUNNER_ISSUER_KMS_KEY_ID: 'alias/a alias/b alias/c alias/d alias/e' },
+    lines: [/AIRUNNER_ISSUER_KMS_KEY_ID: found 5 keys, expected/],
   },
+  ...['airunner/prod', '/airunner/prod/', '/', '/air runner', '/a-b'.repeat(15)].map((prefix) => ({
+    name: `the path of the parameters is ${prefix.slice(0, 20)}`,
+    env: { AIRUNNER_SSM_PREFIX: prefix },
+    lines: [/AIRUNNER_SSM_PREFIX: found "[^"]*", expected the path above the parameters, such as \/airunner\/prod/],
+  })),
   {
     name: 'two listeners share an address',
     args: ['--hostname', 'localhost', '--health-listen', '0.0.0.0:443'],
@@ -269,6 +284,29 @@ t.test('what is good is shown without secrets', async (t) => {
   t.same(shown.options.max_validity, { value: '90d', source: 'default' })
   t.match(shown.issuers, [{ signs: true }])
   t.notMatch(stdout, /BEGIN/)
+})
+
+t.test('AWS is not asked by --check-config, which says so', async (t) => {
+  const nowhere = { AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_REGION: 'us-east-1' }
+  const env = {
+    ...good,
+    ...nowhere,
+    AIRUNNER_ISSUER_KEY: '',
+    AIRUNNER_ISSUER_KMS_KEY_ID: 'alias/x alias/y',
+    AIRUNNER_SSM_PREFIX: '/airunner/prod',
+  }
+  const { code, stdout, stderr } = await runProgram(['--hostname', 'localhost', '--check-config'], env)
+  t.equal(code, 0, stderr)
+  t.match(JSON.parse(stdout), {
+    issuers: [{ signs: false }],
+    issuer_kms_keys: ['alias/x', 'alias/y'],
+    ssm_prefix: '/airunner/prod',
+    not_checked: ['AIRUNNER_ISSUER_KMS_KEY_ID', 'AIRUNNER_SSM_PREFIX'],
+  })
+  const tableNames = { ...tables, ...nowhere, AIRUNNER_SSM_PREFIX: '/airunner/prod' }
+  const bare = await runProgram(['--hostname', 'localhost', '--check-config'], tableNames)
+  t.equal(bare.code, 0, bare.stderr)
+  t.notOk('trust_bundle' in JSON.parse(bare.stdout), 'what only the Parameter Store holds is not shown')
 })
 
 t.test('a port that is taken ends the program with 1, and says which', async (t) => {

@@ -40,6 +40,7 @@ export const makeAuthority = async (now = Date.now()) => {
     root,
     issuer: issuerOf(issuerDer, makeLocalSigner(issuerKey.privateKey)),
     serverIssuer,
+    serverIssuerKey: serverIssuerKey.privateKey,
     root_pem,
     env: {
       AIRUNNER_CA_CERT: root_pem,

@@ -7,6 +7,8 @@ export interface Balancer {
   targets: string[]
   /** Breaks every connection that stands. */
   cut(): void
+  /** While true, what the targets answer is lost. */
+  muted: boolean
   /** Connections that were taken so far. */
   taken: () => number
 }
@@ -27,7 +29,11 @@ export const startBalancer = async (t: Pick<Test, 'teardown'>, targets: string[]
     const [host = '', port = ''] = target.split(':')
     const outgoing = connect(Number(port), host)
     keep(outgoing)
-    incoming.pipe(outgoing).pipe(incoming)
+    incoming.pipe(outgoing)
+    outgoing.on('data', (part) => {
+      if (!balancer.muted) incoming.write(part)
+    })
+    outgoing.on('end', () => incoming.end())
     incoming.on('close', () => outgoing.destroy())
     outgoing.on('close', () => incoming.destroy())
   })
@@ -38,6 +44,7 @@ export const startBalancer = async (t: Pick<Test, 'teardown'>, targets: string[]
   const balancer: Balancer = {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     targets,
+    muted: false,
     cut,
     taken: () => taken,
   }

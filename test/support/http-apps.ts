@@ -279,7 +279,7 @@ export const openMtlsApp = async (options: MtlsOptions = {}) => {
   } = await makeMtlsApp({
     plane,
     log,
-    metrics: { admission: (result, type) => void admissions.push(`${result} ${type}`) },
+    metrics: { admission: (result, type) => void admissions.push(`${result} ${type}`), answered: () => undefined },
     connections: {
       presentedOf: (socket) => presented.get(socket),
       identify: (_socket, id, type) => void identified.push(`${id} ${type}`),
@@ -333,6 +333,7 @@ export const openEnrollApp = async () => {
   const { app, httpServer } = await makeEnrollApp({
     plane: { trustBundle: () => trustBundle, verbs: makeFakePlane().verbs },
     log,
+    metrics: { answered: () => undefined },
     remoteAddressOf: () => '192.0.2.7',
   })
   const { server, port, sockets } = await listen((socket) => void httpServer.emit('connection', socket))

@@ -2,10 +2,14 @@ import { Writable } from 'node:stream'
 import type { Test } from 'tap'
 import type { PrincipalType } from '../../src/core/principal.ts'
 import { readConfig } from '../../src/server/config.ts'
-import { makeCurrentSecrets } from '../../src/server/current-secrets.ts'
+import { type CurrentSecretsDeps, makeCurrentSecrets } from '../../src/server/current-secrets.ts'
+import { type KmsKeysDeps, makeKmsKeys } from '../../src/server/kms-keys.ts'
 import { makeLog } from '../../src/server/log.ts'
+import { makeMetrics } from '../../src/server/metrics.ts'
+import { issueServerCertificate } from '../../src/server/own-server-certificate.ts'
 import { environmentSource } from '../../src/server/secret-texts.ts'
-import { checkSecrets } from '../../src/server/secrets.ts'
+import { type ParametersDeps, parametersSource, parametersWanted } from '../../src/server/secrets-parameters.ts'
+import { makeSecretsReader } from '../../src/server/secrets-reader.ts'
 import { serve } from '../../src/server/serve.ts'
 import type { IssuedCertificate } from '../../src/wire/certificates.ts'
 import { type Authority, makeAuthority } from './authority.ts'
@@ -18,7 +22,15 @@ export interface ServerOptions {
   /** Instead of the store itself: a fault proxy. */
   endpoint?: string
   clock?: () => number
+  /** How long a mass revocation watches for latecomers, milliseconds. */
+  settlingTime?: number
   env?: Record<string, string>
+  /** Where KMS and the Parameter Store are, and how patiently they are asked. */
+  aws?: {
+    kms?: Omit<KmsKeysDeps, 'keys'>
+    ssm?: ParametersDeps['client']
+    polling?: CurrentSecretsDeps['polling']
+  }
 }
 
 export interface RunningServer {
@@ -79,24 +91,33 @@ export const startServer = async (
       },
     }),
   })
-  const source = environmentSource(env)
   const clock = options.clock ?? Date.now
-  const checked = checkSecrets(await source.read(), { hostname: config.hostname, now: clock() })
-  if (checked.secrets === undefined) throw new Error(JSON.stringify(checked.problems))
+  const { hostname, aws } = config
+  const kms = makeKmsKeys({ ...options.aws?.kms, keys: aws })
+  const { ssm: client, polling } = options.aws ?? {}
+  const below = aws.ssm_prefix && { prefix: aws.ssm_prefix, wanted: parametersWanted(env), ...(client && { client }) }
+  const parameters = below ? parametersSource(below) : undefined
+  const reader = makeSecretsReader({ environment: environmentSource(env), parameters, kms, hostname, clock })
+  const { secrets: checked, ...outcome } = await reader.read()
+  if (checked === undefined) throw new Error(JSON.stringify(outcome.problems))
   const secrets = await makeCurrentSecrets({
-    first: checked.secrets,
-    source,
-    hostname: config.hostname,
-    issueServerCertificate: () => Promise.reject(new Error('the test brings its own')),
+    first: { secrets: checked, ...outcome },
+    reader,
+    issueServerCertificate: (issuer) => issueServerCertificate(issuer, hostname, clock()),
     clock,
     log,
+    ...(polling && { polling }),
   })
+  const metrics = makeMetrics()
+  kms.start({ log, metrics, onFound: () => void secrets.reload() })
   const serving = await serve({
     config,
     secrets,
     log,
+    metrics,
     worker: false,
     clock,
+    settlingTime: options.settlingTime ?? 1000,
     store: { endpoint: options.endpoint ?? store.engine.endpoint, ...storeCredentials },
   })
   const { addresses, plane, drain } = serving
@@ -113,6 +134,7 @@ export const startServer = async (
     stop: async () => {
       await drain.begin('SIGINT')
       secrets.stop()
+      kms.stop()
       await serving.close()
     },
   }

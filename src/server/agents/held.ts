@@ -6,6 +6,8 @@ import type { EventStream } from '../plugins/event-streams.ts'
 export interface Held {
   principal_id: string
   issuer_id: string
+  /** Of its certificate: what its renewals have in common. */
+  lineage: string
   request_id: string
   record: HeldStream
   /** When the agent spoke last, and after how many seconds it was told to speak again. */

@@ -1,9 +1,10 @@
-import type { ClaimCommand } from '../../authority/deliver-command.ts'
+import type { ClaimCommand, Receiver } from '../../authority/deliver-command.ts'
 import type { Heard } from '../../authority/report-status.ts'
 import type { CallerRequest } from '../../authority/request.ts'
 import type { AgentRecord, HeldStream, OpenCommand } from '../../core/agent.ts'
 import type { Attribution } from '../../core/audit.ts'
 import { sha256Hex } from '../../core/bytes.ts'
+import { lineageOf } from '../../core/certificate.ts'
 import { timeOrderedId } from '../../core/ids.ts'
 import { renewalWindowOf } from '../../core/renewal-window.ts'
 import { second, toRfc3339 } from '../../core/time.ts'
@@ -51,7 +52,7 @@ const longestTelling = 30 * second
 /** Connections that are written at once: a fleet that comes back must not stand between a revocation and the store. */
 const connectsAtOnce = 32
 
-const eventOf = (command: OpenCommand, again: boolean): CommandEvent => ({
+const eventOf = (command: Omit<OpenCommand, 'lineage'>, again: boolean): CommandEvent => ({
   command_id: command.command_id,
   command: command.command,
   ...(command.hook_name === undefined ? {} : { hook_name: command.hook_name }),
@@ -138,13 +139,16 @@ export const makeHub = (deps: HubDeps) => {
     remote_address: record.remote_address,
   })
 
+  const receiverOf = ({ lineage, record: { serial_number } }: Held): Receiver => ({ serial_number, lineage })
+
   /** The open commands of a row, as they are sent now: those of others' delivery are theirs. */
   const commandsFor = async (held: Held, open: OpenCommand[]): Promise<CommandEvent[]> => {
     const events: CommandEvent[] = []
     for (const command of open) {
       if (command.expires_at <= clock()) continue
-      if (command.delivered) events.push(eventOf(command, true))
-      else if (await claim(attributionOf(held), held.principal_id, command.command_id, held.record.serial_number))
+      if (command.lineage !== undefined) {
+        if (command.lineage === held.lineage) events.push(eventOf(command, true))
+      } else if (await claim(attributionOf(held), held.principal_id, command.command_id, receiverOf(held)))
         events.push(eventOf(command, false))
     }
     return events
@@ -167,6 +171,7 @@ export const makeHub = (deps: HubDeps) => {
       const held: Held = {
         principal_id: principal.principal_id,
         issuer_id: certificate.issuer_id,
+        lineage: lineageOf(certificate),
         request_id: attribution.request_id,
         record,
         heard_at: now,
@@ -239,8 +244,8 @@ export const makeHub = (deps: HubDeps) => {
       const [held] = streams.of(principalId)
       if (held === undefined) return
       aside('command_not_delivered', async () => {
-        const command = await claim(attributionOf(held), principalId, commandId, held.record.serial_number)
-        if (command !== undefined) sendTo(held, 'command', eventOf({ ...command, delivered: true }, false))
+        const command = await claim(attributionOf(held), principalId, commandId, receiverOf(held))
+        if (command !== undefined) sendTo(held, 'command', eventOf(command, false))
       })
     },
 

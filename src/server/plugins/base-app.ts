@@ -20,12 +20,17 @@ declare module 'fastify' {
   }
 }
 
+export interface AnswerMetrics {
+  answered(status: number): void
+}
+
 export interface BaseAppOptions {
   log: Logger
   clock: Clock
   /** In [0, 1): jitter. */
   random?: (() => number) | undefined
   mayKnow: (request: FastifyRequest) => boolean
+  metrics: AnswerMetrics
   /** Hooks that run before a caller learns anything: admission, limits. */
   guard?: (app: FastifyInstance) => void
   /** Hooks that run once the route is known to exist. */
@@ -74,7 +79,7 @@ const negotiate = (app: FastifyInstance): void => {
  * then whether there is such a route at all, then who may use it, and only then does anybody read a body.
  */
 export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => {
-  const { log, clock, random = Math.random, mayKnow, guard, authorize } = options
+  const { log, clock, random = Math.random, mayKnow, metrics, guard, authorize } = options
   let httpServer: Server | undefined
   const app = fastify({
     logger: false,
@@ -100,6 +105,10 @@ export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => 
   negotiate(app)
   acceptJsonBodies(app)
   readQueries(app)
+  app.addHook('onResponse', (_request, reply, done) => {
+    metrics.answered(reply.statusCode)
+    done()
+  })
   app.addHook('onClose', async () => {
     httpServer?.close()
     httpServer?.closeAllConnections()

@@ -5,21 +5,21 @@ import { timeOrderedId } from '../../core/ids.ts'
 import type { Clock } from '../../core/time.ts'
 import { problemOf, statusOfCode } from '../../wire/problem.ts'
 import { httpLimits } from '../limits.ts'
+import { deliverLastAnswers, isLingering, linger } from './last-answer.ts'
 import { inspectShape, markFault } from './request-shape.ts'
 
 /** Where the parser gives up. Above our own limit, so that nearly all that is too large is refused by the router. */
 const parserLimit = 32 * 1024
 
-/** An answer to what never became a request: the same document, written to the socket by hand. */
+/** Answers what never became a request: the same document, written to the socket by hand. */
 const refuse = (socket: Duplex, code: ErrorCode, clock: Clock, headers = ''): void => {
   const requestId = timeOrderedId(clock())
   const body = JSON.stringify(problemOf({ code }, requestId))
   const status = statusOfCode[code]
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Request-Id: ${requestId}\r\n` +
       `${headers}Connection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
   )
 }
 
@@ -37,10 +37,17 @@ interface Answering extends Duplex {
 
 /** What arrives is no HTTP: a request that was received whole before it still gets its answer, then all ends. */
 export const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Answering, clock: Clock): void => {
+  if (isLingering(socket)) return
   const response = socket._httpMessage ?? undefined
   if (response?.req.complete === true && !response.headersSent) response.setHeader('Connection', 'close')
   else if (error.code === 'ECONNRESET' || !socket.writable || response?.headersSent === true) socket.destroy()
-  else refuse(socket, codeOfParserError(error), clock)
+  else {
+    const code = codeOfParserError(error)
+    refuse(socket, code, clock)
+    // A slow sender has had its time.
+    if (code === 'request_timeout') socket.end(() => socket.destroy())
+    else linger(socket)
+  }
 }
 
 const awaitingContinue = new WeakSet<IncomingMessage>()
@@ -59,6 +66,7 @@ export const makeHttpServer = (
   const server = createServer(
     { ...httpLimits, maxHeaderSize: parserLimit, requireHostHeader: false, insecureHTTPParser: false },
     (request, response) => {
+      if (isLingering(request.socket)) return
       inspectShape(request)
       handle(request, response)
     },
@@ -73,7 +81,11 @@ export const makeHttpServer = (
     markFault(request, 'invalid_request', 'the only expectation that can be met is 100-continue')
     server.emit('request', request, response)
   })
-  server.on('connect', (_request, socket: Duplex) => refuse(socket, 'method_not_allowed', clock, 'Allow: \r\n'))
+  server.on('connect', (_request, socket: Duplex) => {
+    refuse(socket, 'method_not_allowed', clock, 'Allow: \r\n')
+    linger(socket)
+  })
+  deliverLastAnswers(server)
   // The timeouts are enforced by a timer that starts with `listening`, which this server never does by itself.
   server.emit('listening')
   return server

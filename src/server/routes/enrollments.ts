@@ -34,7 +34,8 @@ export const addEnrollments = (app: FastifyInstance, { plane, remoteAddressOf }:
       summary: 'Join: become a principal with a first certificate',
       description:
         'On the enrolment listener only. A refused join is `join_refused` and nothing else; the audit log has the reason. ' +
-        'The same request with the same proof gives the same certificate again while the proof is good.',
+        'The same request with the same proof gives the same certificate again while the proof is good, and with another ' +
+        'proof of the same platform identity while the certificate is.',
       body: Enroll,
       'x-permission': 'none',
       response: {

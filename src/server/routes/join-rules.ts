@@ -63,13 +63,13 @@ export const addJoinRules = (app: FastifyInstance, plane: Pick<Plane, 'verbs'>):
     summary: 'Change a join rule',
     description:
       'Or switch it off: `enabled: false`. `null` clears, a condition is replaced as a whole. Method, type and template ' +
-      'stay: another rule is needed for those.',
+      'stay: another rule is needed for those, and for switching `rejoin` on or changing whom a rule with `rejoin` is for.',
     permission: 'tokens:manage',
     params: JoinRuleParams,
     body: UpdateJoinRule,
     conditional: true,
     answer: { status: 200, schema: JoinRule, description: 'The rule as it is now' },
-    problems: ['not_found'],
+    problems: ['not_found', 'invalid_transition'],
     run: ({ request, params, body, expected }) =>
       plane.verbs.updateJoinRule(request, params.join_rule_id, body, expected),
   })

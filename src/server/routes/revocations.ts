@@ -13,8 +13,8 @@ export const addRevocations = (app: FastifyInstance, plane: Pick<Plane, 'verbs'>
     tag,
     summary: 'Revoke many certificates',
     description:
-      'Those that match every filter given; never the one presented. Runs in the background and survives a crash. ' +
-      '`dry_run` only counts.',
+      'Those that match every filter given, with what is renewed from them meanwhile; never the one presented. Runs in the ' +
+      'background and survives a crash; for 20 s after the call it also takes what was being issued then. `dry_run` only counts.',
     permission: 'certs:manage',
     first: true,
     body: StartRevocation,

@@ -148,6 +148,11 @@ t.test('405 names what is allowed', async (t) => {
   t.equal((await call(port, 'PUT', '/v1/principals/a')).headers['allow'], 'DELETE, GET, HEAD, PATCH')
   t.equal((await call(port, 'OPTIONS', '/v1/principals')).headers['allow'], 'GET, HEAD, POST')
   t.equal((await call(port, 'POST', '/v1/agent/events')).headers['allow'], 'GET')
+  t.equal(
+    (await call(port, 'PUT', '/v1/join-rules/test')).headers['allow'],
+    'POST',
+    'not what an id in its place allows',
+  )
 })
 
 t.test('answers are not cached, not sniffed, and do not say what serves them', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderOpenApi } from '../../../src/server/openapi.ts'
+import { renderOpenApi } from '../../../scripts/generate/openapi.ts'
 import { call, openMtlsApp, serialOf } from '../../support/http-apps.ts'
 
 type Json = Record<string, unknown>

@@ -2,6 +2,7 @@ import t from 'tap'
 import { isAcceptable } from '../../../src/server/plugins/accept.ts'
 import { faultOfJson } from '../../../src/server/plugins/json-scan.ts'
 import { isTimestamp } from '../../../src/server/plugins/validation.ts'
+import { cpuTime } from '../../support/cpu.ts'
 
 t.test('faults that JSON.parse does not see', async (t) => {
   const good = [
@@ -42,9 +43,9 @@ t.test('faults that JSON.parse does not see', async (t) => {
 
 t.test('looking takes no longer than the text is long', async (t) => {
   for (const text of [`"${'\\\\'.repeat(30_000)}"`, `"${'\\"'.repeat(30_000)}"`, `[${'{},'.repeat(20_000)}{}]`]) {
-    const began = performance.now()
+    const began = cpuTime()
     t.equal(faultOfJson(text, 8), undefined)
-    t.ok(performance.now() - began < 100)
+    t.ok(cpuTime() - began < 100)
   }
 })
 
