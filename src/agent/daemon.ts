@@ -78,7 +78,7 @@ export const makeDaemon = (deps: DaemonDeps) => {
     } else if (event === 'command') inbox.push(JSON.parse(data) as CommandEvent)
     else if (event === 'trust_changed') self.wantedTrust = (JSON.parse(data) as TrustChangedEvent).trust_bundle_version
     else if (event === 'renew') {
-      takeWindow(self, JSON.parse(data) as RenewEvent)
+      takeWindow(self, JSON.parse(data) as RenewEvent, 'asked')
       log('renewal_asked', { at: toRfc3339(renewAt(self)) })
     }
   }

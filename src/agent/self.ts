@@ -14,6 +14,8 @@ export interface Self {
   ended: string | undefined
   /** When the server wants it renewed. */
   window: Window | undefined
+  /** When it asked for this one to be renewed out of turn: that holds whatever is said of the turn afterwards. */
+  asked: Window | undefined
   /** Where in the time for its renewal this certificate's falls, in [0, 1). */
   chance: number
   /** Not renewed again before, by the monotonic clock, unless it is told to. */
@@ -34,6 +36,7 @@ export const newSelf = (chance: number): Self => ({
   unfinished: false,
   ended: undefined,
   window: undefined,
+  asked: undefined,
   chance,
   restUntil: Number.NEGATIVE_INFINITY,
   checkWanted: true,
@@ -47,6 +50,7 @@ export const newSelf = (chance: number): Self => ({
 export const becomeOther = (self: Self, identity: Identity, window: Window | undefined, chance: number): void => {
   self.identity = identity
   self.window = window
+  self.asked = undefined
   self.chance = chance
   self.ended = undefined
   self.checkWanted = false
@@ -55,13 +59,20 @@ export const becomeOther = (self: Self, identity: Identity, window: Window | und
 }
 
 /** Unix milliseconds; never, for nobody. */
-export const renewAt = ({ identity, chance, window }: Self): number =>
-  identity === undefined ? Number.POSITIVE_INFINITY : renewalTime(lifeOf(identity), chance, window)
+export const renewAt = ({ identity, chance, window, asked }: Self): number => {
+  if (identity === undefined) return Number.POSITIVE_INFINITY
+  const inTurn = renewalTime(lifeOf(identity), chance, window)
+  return asked === undefined ? inTurn : Math.min(inTurn, renewalTime(lifeOf(identity), chance, asked))
+}
 
 /** Takes over when the server wants the certificate renewed, if it says so in a way that can be read. */
-export const takeWindow = (self: Self, given: { renew_after: string; renew_before: string }): void => {
+export const takeWindow = (
+  self: Self,
+  given: { renew_after: string; renew_before: string },
+  as: 'window' | 'asked' = 'window',
+): void => {
   const window = { renew_after: Date.parse(given.renew_after), renew_before: Date.parse(given.renew_before) }
-  if (Number.isFinite(window.renew_after) && Number.isFinite(window.renew_before)) self.window = window
+  if (Number.isFinite(window.renew_after) && Number.isFinite(window.renew_before)) self[as] = window
 }
 
 /** Names what other programs see in the state directory: another one is a change that hooks are run for. */

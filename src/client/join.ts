@@ -63,6 +63,12 @@ const sendUntilAnswered = async (deps: JoinDeps, transport: Transport, exchange:
   }
 }
 
+/** The server says nothing of a signature that was made for another name of the plane; its certificate may. */
+const doubtOf = (host: string, names: string[]): string | undefined =>
+  names.length === 0 || (names.length === 1 && names[0] === host)
+    ? undefined
+    : `The signature is for a plane of the name ${host}, and the certificate of the server names ${names.join(', ')}: if the plane was started with another --hostname, join by that name.`
+
 const rootsOf = async ({ trust, server, timeout, signal }: JoinDeps): Promise<string> =>
   'rootsPem' in trust ? trust.rootsPem : fetchRootOf(trust.fingerprint, server, { timeout, signal })
 
@@ -89,7 +95,7 @@ export const join = async (deps: JoinDeps): Promise<Joined> => {
   onStep?.('asked')
   // 2. Only a verified connection carries the proof.
   const body = {
-    ...(await proveWith(proof, asked.csrPem, server.host)),
+    ...(await proveWith(proof, asked.csrPem, server.host, now)),
     csr_pem: asked.csrPem,
     ...(deps.principalId === undefined ? {} : { principal_id: deps.principalId }),
     ...(deps.metadata === undefined ? {} : { metadata: deps.metadata }),
@@ -105,6 +111,8 @@ export const join = async (deps: JoinDeps): Promise<Joined> => {
       body: JSON.stringify(body),
     })
   } catch (error) {
+    if (error instanceof Refusal && error.code === 'join_refused' && proof.method === 'aws_iam')
+      error.hint = doubtOf(server.host, transport.peerNames())
     // A request that is refused for what it is would be refused again.
     if (error instanceof Refusal && ['csr_invalid', 'csr_key_rejected', 'key_already_registered'].includes(error.code))
       await state.drop()

@@ -30,10 +30,17 @@ export const checkSecret = (text: string, source: string): string => {
   return text
 }
 
-/** The proof for one request; `hostname` names the plane that it is for. AWS is loaded only when it is asked. */
-export const proveWith = async (source: ProofSource, csrPem: string, hostname: string): Promise<Proof> => {
+/**
+ * The proof for one request at a time (Unix ms); `hostname` names the plane that it is for. AWS is loaded only when it is asked.
+ */
+export const proveWith = async (
+  source: ProofSource,
+  csrPem: string,
+  hostname: string,
+  now: () => number,
+): Promise<Proof> => {
   if (source.method === 'token') return { method: 'token', join_token: await source.read() }
   if (source.method === 'oidc') return { method: 'oidc', id_token: await source.read() }
   const { signAwsProof } = await import('./aws-proof.ts')
-  return { method: 'aws_iam', aws: await signAwsProof({ hostname, csrSha256: csrSha256(csrPem) }) }
+  return { method: 'aws_iam', aws: await signAwsProof({ hostname, csrSha256: csrSha256(csrPem), now }) }
 }

@@ -7,6 +7,8 @@ export class Refusal extends Error {
   readonly problem: ProblemDocument
   /** Milliseconds. */
   readonly retryAfter: number | undefined
+  /** What this side knows of it, and the server does not say. */
+  hint: string | undefined
 
   constructor(answer: Answer) {
     const problem = problemOfAnswer(answer)

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
@@ -52,6 +53,8 @@ export interface Transport {
   exchange(exchange: Exchange): Promise<Answer>
   /** Over a connection of its own; the time limit ends with the headers of the answer. Whoever opens it destroys it. */
   open(exchange: Exchange): Promise<OpenAnswer>
+  /** DNS names in the certificate of the server, as it was last verified. */
+  peerNames(): string[]
   close(): void
 }
 
@@ -117,6 +120,7 @@ export const makeTransport = (options: TransportOptions): Transport => {
   } as const
   const agent = new Agent({ ...tls, keepAlive: true, maxSockets: 1 })
   const opened = new Set<IncomingMessage>()
+  let peer: X509Certificate | undefined
 
   const begin = <T>(
     { method, path, headers, body }: Exchange,
@@ -159,6 +163,7 @@ export const makeTransport = (options: TransportOptions): Transport => {
         })
         socket.once('secureConnect', () => {
           progress.secured = (socket as TLSSocket).authorized
+          if (progress.secured) peer = (socket as TLSSocket).getPeerX509Certificate()
           clock.refresh()
         })
       })
@@ -203,6 +208,8 @@ export const makeTransport = (options: TransportOptions): Transport => {
   return {
     exchange,
     open,
+    peerNames: () =>
+      [...(peer?.subjectAltName ?? '').matchAll(/(?:^|, )DNS:([^,]+)/g)].map(([, name]) => name as string),
     close: () => {
       agent.destroy()
       for (const response of opened) response.destroy()

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -87,7 +88,7 @@ t.test('a run that was cut off is made again', async (t) => {
   await sleep(100)
   stopping.abort()
   await running
-  t.ok(performance.now() - started < 1500, 'and does not hold the end up')
+  t.ok(performance.now() - started < 10_000, 'and does not hold the end up')
   const again = make([], { store })
   await again.begin('two')
   t.ok(again.isDue('two'))
@@ -102,26 +103,30 @@ t.test('one that fails is reported and does not keep the others from running', a
 
 t.test('one that takes too long is ended, its children with it', async (t) => {
   const file = join(t.testdir(), 'pid')
-  const child = `trap 'echo ended > ${file}; exit' TERM; while :; do sleep 0.05; done`
+  const child = `echo \\$\\$ > ${file}; while :; do sleep 0.05; done`
   const hooks = make([exec('slow', `sh -c "${child}" & wait`)], { timeout: 4000 })
   const [report] = await hooks.runAll('x', {})
   t.match(report, { state: 'failed', detail: /^ended after 4 s/ })
-  for (let tries = 0; tries < 200 && !existsSync(file); tries++) await sleep(50)
-  t.equal(readFileSync(file, 'utf8'), 'ended\n')
+  const pid = readFileSync(file, 'utf8').trim()
+  t.match(pid, /^\d+$/)
+  // Nothing, or a zombie that nobody has asked about yet.
+  const isGone = () => /^(Z.*)?$/.test(spawnSync('ps', ['-o', 'stat=', '-p', pid], { encoding: 'utf8' }).stdout.trim())
+  for (let tries = 0; tries < 200 && !isGone(); tries++) await sleep(50)
+  t.ok(isGone())
 })
 
 t.test('one that ignores SIGTERM is killed', async (t) => {
   const hooks = make([exec('stubborn', 'trap "" TERM; while :; do sleep 0.1; done')], { timeout: 100 })
   const started = performance.now()
   t.match(await hooks.runAll('x', {}), [{ state: 'failed' }])
-  t.ok(performance.now() - started < 3000)
+  t.ok(performance.now() - started < 10_000)
 })
 
 t.test('what one leaves in the background holds nothing up', async (t) => {
   const hooks = make([exec('starts', 'sleep 5 & echo started')])
   const started = performance.now()
   t.match(await hooks.runAll('x', {}), [{ state: 'succeeded', detail: 'started' }])
-  t.ok(performance.now() - started < 2000)
+  t.ok(performance.now() - started < 4500)
 })
 
 t.test('a signal is sent to the process that the file names', async (t) => {

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { makeAttempts } from '../../src/agent/attempts.ts'
 import { backoffBounds, renewalTime } from '../../src/agent/renewal.ts'
+import { becomeOther, newSelf, renewAt, takeWindow } from '../../src/agent/self.ts'
 import { fullJitter, retryAfterOf } from '../../src/client/backoff.ts'
+import type { Identity } from '../../src/client/identity.ts'
 import { day, hour, minute, second } from '../../src/core/time.ts'
 
 const life = { from: 0, to: 90 * day }
@@ -29,6 +31,23 @@ t.test('whatever the chance, the time lies within the window', async (t) => {
     if (at < 58 * day || at > 61 * day) t.fail(`${random}`)
   }
   t.pass('all of them')
+})
+
+t.test('who was asked to renew out of turn does, though every report is answered with the turn', async (t) => {
+  const self = newSelf(0.5)
+  const now = Date.UTC(2026, 0, 10)
+  const text = (at: number) => new Date(at).toISOString()
+  const certificate = { validFrom: text(now - 9 * day), validTo: text(now + 81 * day) } as Identity['certificate']
+  const identity = { keyPem: '', chainPem: '', rootsPem: '', certificate }
+  const inTurn = { renew_after: text(now + 50 * day), renew_before: text(now + 52 * day) }
+  becomeOther(self, identity, undefined, 0.5)
+  takeWindow(self, { renew_after: text(now), renew_before: text(now + hour) }, 'asked')
+  t.equal(renewAt(self), now + hour / 2)
+  takeWindow(self, inTurn)
+  t.equal(renewAt(self), now + hour / 2)
+  becomeOther(self, identity, undefined, 0.5)
+  takeWindow(self, inTurn)
+  t.equal(renewAt(self), now + 51 * day, 'its successor was asked nothing')
 })
 
 t.test('a renewal that fails has time for many tries, however short the life', async (t) => {

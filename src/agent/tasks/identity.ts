@@ -101,7 +101,7 @@ const joinNow = async (work: Work, proof: ProofSource): Promise<End | undefined>
     return {
       code: 4,
       what: 'joining was refused (join_refused)',
-      why: 'The server tells no more than that; its audit log has the reason.',
+      why: error.hint ?? 'The server tells no more than that; its audit log has the reason.',
       next: 'Ask an admin: `airunner audit list --action join.refuse`.',
     }
   }
