@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { ServerAddress } from '../client/address.ts'
@@ -5,6 +6,7 @@ import { readText } from '../client/files.ts'
 import { FirstTrustProblem } from '../client/first-trust.ts'
 import type { FirstTrust } from '../client/join.ts'
 import { checkSecret, type ProofSource, readSecret } from '../client/proof.ts'
+import { Refusal } from '../client/refusal.ts'
 import { TransportError } from '../client/transport.ts'
 import type { ConnectionSettings } from './connection.ts'
 import { readCertificates } from './credentials.ts'
@@ -34,6 +36,15 @@ const readAll = async ({ io }: Session): Promise<string> => {
   const chunks: Buffer[] = []
   for await (const chunk of io.stdin) chunks.push(Buffer.from(chunk))
   return checkSecret(Buffer.concat(chunks).toString('utf8').trim(), 'the join token on stdin')
+}
+
+/** A signature names the plane that it is for; an address is no name that a plane can have. Throws CliError. */
+export const demandPlaneName = (proof: ProofSource | undefined, server: ServerAddress): void => {
+  if (proof?.method === 'aws_iam' && isIP(server.host) !== 0)
+    throw configurationError('with --aws-iam the enrolment listener must be given by name', {
+      why: `The name of the plane is part of what is signed, and ${server.host} is an address.`,
+      next: 'Give the name that rpc-server was started with as --hostname: https://NAME:PORT.',
+    })
 }
 
 /** By what the flags say that the server is believed; undefined when they do not. */
@@ -67,6 +78,14 @@ export const defaultStateDirectory = (env: Record<string, string | undefined>): 
 /** A failure to join as the refusal of a command. */
 export const joinRefusal = (error: unknown, server: ServerAddress): unknown => {
   const refusal = refusalOf(error, server)
+  if (error instanceof Refusal && error.hint !== undefined && refusal instanceof CliError)
+    return new CliError(refusal.exitCode, refusal.message, {
+      code: 'join_refused',
+      why: error.hint,
+      problem: error.problem,
+      ...(refusal.next === undefined ? {} : { next: refusal.next }),
+      cause: error,
+    })
   if (error instanceof TransportError && error.failure === 'cut' && refusal instanceof CliError)
     return new CliError(refusal.exitCode, refusal.message, {
       why: 'So does the mTLS listener with a client that has no certificate, and a server that stops.',
@@ -82,7 +101,7 @@ export const joinRefusal = (error: unknown, server: ServerAddress): unknown => {
         })
       : new CliError(exitCode.notLetIn, error.message, {
           why: 'Another server answers there, or the root was replaced. Nothing was sent to it.',
-          next: 'Ask whoever runs the server for the fingerprint: `airunner ca bundle`, or openssl x509 -fingerprint -sha256.',
+          next: 'Ask whoever runs the server for the fingerprint of its root: `openssl x509 -in ca-cert.pem -noout -fingerprint -sha256`.',
           cause: error,
         })
   return refusal

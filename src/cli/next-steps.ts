@@ -37,7 +37,7 @@ const nextSteps: Record<ErrorCode, string | undefined> = {
   rate_limited: 'Wait a little and try again.',
   internal_error: 'Give the request_id to whoever runs the server; its log has the cause.',
   store_unavailable: 'Try again; if it stays so, look at /readyz of the server.',
-  issuer_unavailable: 'Whoever runs the server must give it an issuer key that works.',
+  issuer_unavailable: 'Try again; if it stays so, whoever runs the server must give it an issuer key that works.',
   overloaded: 'Wait a little and try again.',
 }
 

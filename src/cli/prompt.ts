@@ -46,6 +46,14 @@ export const confirmCount = async (io: Io, what: string, count: number, yes: boo
   if (answer?.trim() !== String(count)) throw cancelled()
 }
 
+/** For what ends much: its name has to be typed. */
+export const confirmWord = async (io: Io, what: string, word: string, yes: boolean): Promise<void> => {
+  if (yes) return
+  requireTerminal(io, what)
+  const answer = await askLine(io, `${oneLine(what)}. Type ${word} to go ahead: `)
+  if (answer?.trim() !== word) throw cancelled()
+}
+
 /** Finds out before any work whether a confirmation will be possible. */
 export const requireConfirmable = (io: Io, what: string, yes: boolean): void => {
   if (!yes) requireTerminal(io, what)

@@ -14,7 +14,7 @@ const makeProgress = (session: Session) => {
   let last = ''
   return {
     show: async ({ state, revoked, matched, dry_run }: Revocation) => {
-      const text = dry_run ? `Counting: ${matched}` : `Revoking: ${revoked} of ${matched} (${state})`
+      const text = dry_run ? `Counting: ${matched}` : `Revoked so far: ${revoked} (${state})`
       if (text === last) return
       last = text
       await write(stderr, stderr.isTTY === true ? `\r\u001b[2K${text}` : `${text}\n`)

@@ -70,7 +70,7 @@ export const agentRunVerb = (session: Session): Verb => ({
   ],
   run: async ({ options }) => {
     const flags = options as RunFlags
-    const { defaultStateDirectory, proofOf, trustOf } = await import('../joining.ts')
+    const { defaultStateDirectory, demandPlaneName, proofOf, trustOf } = await import('../joining.ts')
     const settings = await session.ownSettings()
     if (settings.server === undefined)
       throw configurationError('no server is configured', {
@@ -81,6 +81,8 @@ export const agentRunVerb = (session: Session): Verb => ({
       flags.enrollServer === undefined ? withPort(server, enrollPort) : parseServer(flags.enrollServer)
     if (typeof enrollServer === 'string')
       throw configurationError(`--enroll-server ${flags.enrollServer} is no URL to connect to`, { why: enrollServer })
+    const proof = proofOf(session, flags)
+    demandPlaneName(proof, enrollServer)
     const { parseExec, parseSignal } = await import('../../agent/hooks.ts')
     const parsed = [...(flags.exec ?? []).map(parseExec), ...(flags.signal ?? []).map(parseSignal)]
     const hooks = parsed.map((hook) => {
@@ -96,7 +98,7 @@ export const agentRunVerb = (session: Session): Verb => ({
         server,
         enrollServer,
         trust: await trustOf(settings, flags),
-        proof: proofOf(session, flags),
+        proof,
         principalId: flags.id,
         metadata: flags.metadata ?? {},
         hooks,

@@ -120,9 +120,10 @@ const revokeManyVerb = (session: Session): Verb => ({
   options: [
     new Option('--principal <id>', 'those of this principal').argParser(readPrincipalId),
     new Option('--issuer <id>', 'those that this issuer signed'),
-    new Option('--issued-before <time>', 'those issued before this time, or so long ago').argParser(
-      makeReadMoment(session.io.now, -1),
-    ),
+    new Option(
+      '--issued-before <time>',
+      'those issued before this time, or so long ago; with key_compromise also what was renewed from them',
+    ).argParser(makeReadMoment(session.io.now, -1)),
     new Option('--all', 'every certificate but your own'),
     reasonOption(),
     new Option('--dry-run', 'count only'),
@@ -130,7 +131,7 @@ const revokeManyVerb = (session: Session): Verb => ({
   ],
   examples: [
     'airunner certificate revoke-many --principal build-7 --reason privilege_withdrawn --dry-run',
-    'airunner certificate revoke-many --issued-before 2026-11-01 --reason superseded',
+    'airunner certificate revoke-many --issued-before 2026-11-01 --reason privilege_withdrawn',
   ],
   run: async ({ options }) => {
     const filters = {

@@ -35,13 +35,15 @@ export const enrollVerb = (session: Session): Verb => ({
   ],
   run: async ({ options }) => {
     const flags = options as EnrollFlags
-    const { defaultStateDirectory, proofOf, trustOf } = await import('../joining.ts')
+    const { defaultStateDirectory, demandPlaneName, proofOf, trustOf } = await import('../joining.ts')
     const proof = proofOf(session, flags)
     if (proof === undefined)
       throw usageError('no way to join is given', 'Give one of --token-file, --aws-iam, --oidc-token-file.')
     const settings = await session.ownSettings()
     if (settings.server === undefined)
       throw usageError('no server is given', 'Give the enrolment listener: --server https://HOST:8444.')
+    const server = readServer(settings.server)
+    demandPlaneName(proof, server)
     const trust = await trustOf(settings, flags)
     if (trust === undefined)
       throw configurationError('nothing says which server to trust', {
@@ -51,7 +53,7 @@ export const enrollVerb = (session: Session): Verb => ({
     const { enroll } = await import('../enroll.ts')
     const outputDir = flags.outputDir ?? defaultStateDirectory(session.io.env)
     const enrollment = await enroll(session, {
-      server: readServer(settings.server),
+      server,
       trust,
       proof,
       ...(flags.id === undefined ? {} : { principalId: flags.id }),
