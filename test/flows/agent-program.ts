@@ -1,54 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type AgentLine, makeStateDirectory, patiently } from '../support/agent.ts'
+import { makeStateDirectory, patiently } from '../support/agent.ts'
+import { root, spyOn, startAgentProgram } from '../support/agent-program.ts'
 import { startPlane, type TestPlane } from '../support/plane.ts'
 
-const root = resolve(import.meta.dirname, '../..')
-const fromSources = join(root, 'src/cli/main.ts')
-
-/** The real program, in a process of its own. */
-const startProgram = (
-  t: Test,
-  args: string[],
-  { node = [], main = fromSources }: { node?: string[]; main?: string } = {},
-) => {
-  const child = spawn(process.execPath, [...node, main, 'agent', 'run', ...args], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const lines: AgentLine[] = []
-  let stderr = ''
-  let stdout = ''
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-    lines.length = 0
-    for (const line of stderr.split('\n').slice(0, -1)) if (line.startsWith('{')) lines.push(JSON.parse(line))
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr, stdout }))
-  const event = async (name: string): Promise<AgentLine> => {
-    for (;;) {
-      const found = lines.find((line) => line.event === name)
-      if (found !== undefined) return found
-      const over = await Promise.race([once(child.stderr, 'data').then(() => false), ended.then(() => true)])
-      if (over) throw new Error(`ended before ${name}: ${stderr}`)
-    }
-  }
-  return {
-    child,
-    event,
-    ended,
-    rss: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
-  }
-}
+const rssOf = (pid: number | undefined): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 
 const prepare = async (t: Test): Promise<{ plane: TestPlane; directory: string; args: string[] }> => {
   const plane = await startPlane(t)
@@ -72,13 +33,7 @@ const fetchText = (url: string): Promise<{ status: number; text: string }> =>
 t.test('the program: health, metrics, nothing of AWS, and SIGTERM ends it in time', async (t) => {
   const { directory, args } = await prepare(t)
   const loaded = join(directory, 'loaded')
-  const spy = join(directory, 'spy.mjs')
-  writeFileSync(
-    spy,
-    `import { appendFileSync } from 'node:fs'; import { registerHooks } from 'node:module'
-registerHooks({ resolve: (name, context, next) => { const found = next(name, context); appendFileSync(${JSON.stringify(loaded)}, found.url + '\\n'); return found } })`,
-  )
-  const program = startProgram(t, [...args, '--health-listen', '127.0.0.1:0'], { node: ['--import', spy] })
+  const program = startAgentProgram(t, [...args, '--health-listen', '127.0.0.1:0'], { node: spyOn(loaded) })
   const { address } = await program.event('health_ready')
   await program.event('stream_connected')
   await program.event('let_in')
@@ -103,23 +58,26 @@ t.test('the program, as it is installed: less than 80 MB when it has nothing to 
   const compiled = spawnSync(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
   t.equal(compiled.status, 0, String(compiled.stdout))
   const { plane, args } = await prepare(t)
-  const program = startProgram(t, args, { main: join(folder, 'dist/cli/main.js') })
+  const program = startAgentProgram(t, args, { main: join(folder, 'dist/cli/main.js') })
   await program.event('stream_connected')
   for (let count = 0; count < 3; count++) await plane.admin.post('/v1/agents/worker-1/commands', { command: 'renew' })
   await sleep(3000)
-  const rss = program.rss()
+  const rss = rssOf(program.child.pid)
   t.comment(`${rss.toFixed(1)} MB`)
   t.ok(rss < 80, `${rss.toFixed(1)} MB`)
 })
 
 t.test('the program: --once does what is due and ends; refusals are told as those of other commands', async (t) => {
   const { plane, args } = await prepare(t)
-  t.match(await startProgram(t, [...args, '--once']).ended, { code: 0, stdout: '' })
+  t.match(await startAgentProgram(t, [...args, '--once']).ended, { code: 0, stdout: '' })
   await plane.admin.post('/v1/principals/worker-1/suspend', { reason: 'a look' })
-  t.match(await startProgram(t, [...args, '--once']).ended, { code: 4, stderr: /principal_suspended(.|\n)*Next:/ })
-  t.match(await startProgram(t, ['--state-dir', '/nonexistent/x', '--server', 'https://localhost:1', '--once']).ended, {
-    code: 3,
-  })
-  t.match(await startProgram(t, [...args.slice(2)]).ended, { code: 3, stderr: /no server/ })
-  t.match(await startProgram(t, [...args, '--exec', 'A=1 x']).ended, { code: 3, stderr: /NAME=COMMAND/ })
+  t.match(await startAgentProgram(t, [...args, '--once']).ended, { code: 4, stderr: /principal_suspended(.|\n)*Next:/ })
+  t.match(
+    await startAgentProgram(t, ['--state-dir', '/nonexistent/x', '--server', 'https://localhost:1', '--once']).ended,
+    {
+      code: 3,
+    },
+  )
+  t.match(await startAgentProgram(t, [...args.slice(2)]).ended, { code: 3, stderr: /no server/ })
+  t.match(await startAgentProgram(t, [...args, '--exec', 'A=1 x']).ended, { code: 3, stderr: /NAME=COMMAND/ })
 })

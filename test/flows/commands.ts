@@ -1,5 +1,6 @@
 import t from 'tap'
 import { eventually, openAgentStream } from '../support/agent-stream.ts'
+import { identityOf, makeRequest } from '../support/client.ts'
 import type { Member, RunningServer, TestPlane } from '../support/plane.ts'
 import { startPlane } from '../support/plane.ts'
 
@@ -128,6 +129,30 @@ t.test('two streams of one principal, on two servers: one of them gets the comma
   t.equal(got().length, 5)
   t.equal(new Set(got()).size, 5)
 })
+
+t.test(
+  'a command that one holder of the principal has is not given to another one, and to its own successor again',
+  async (t) => {
+    const plane = await startPlane(t)
+    const worker = await plane.enrol('worker-1')
+    const stream = await openAgentStream(worker.client)
+    await stream.event('snapshot')
+    const command = await send(plane, 'worker-1', { command: 'run_hook', hook_name: 'once' })
+    t.match(await stream.event('command'), { command_id: command.command_id })
+
+    const twin = await plane.issue('worker-1')
+    const elsewhere = await openAgentStream(twin.client, 'instance-2')
+    t.strictSame((await elsewhere.event('snapshot')).commands, [], 'it may have been acted on')
+    stream.kill()
+    const last = await openAgentStream(on(plane, twin, plane.server), 'instance-2')
+    t.strictSame((await last.event('snapshot')).commands, [], 'also when the first one is gone')
+
+    const { key, csr_pem } = await makeRequest()
+    const renewed = await worker.client.post('/v1/renewals', { csr_pem })
+    const successor = await openAgentStream(plane.clientOf(identityOf(renewed.body, key)))
+    t.match((await successor.event('snapshot')).commands, [{ command_id: command.command_id, again: true }])
+  },
+)
 
 t.test('what is refused', async (t) => {
   const plane = await startPlane(t)

@@ -1,6 +1,7 @@
+import { createPrivateKey } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { findBreaches } from '../support/checker.ts'
-import { identityOf, makeClient, makeRequest } from '../support/client.ts'
+import { identityOf, makeClient, makeRequest, patiently } from '../support/client.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import { type Joined, type Joiner, makeJoiner } from '../support/joining.ts'
 import { startPlane, type TestPlane } from '../support/plane.ts'
@@ -167,6 +168,33 @@ t.test('whoever is refused learns nothing, and the audit learns all', async (t) 
   await noBreaches(t, plane)
 })
 
+t.test('a key that is taken costs no signature, however often it is sent with a good proof', async (t) => {
+  const plane = await startPlane(t)
+  const joiner = makeJoiner(plane)
+  t.teardown(joiner.client.close)
+  const { join_token, join_token_id } = await joiner.createToken()
+  const { identity } = await plane.enrol('worker-1')
+  const { csr_pem } = await makeRequest(createPrivateKey(identity.key))
+  const signatures = async () => {
+    const metrics = await (await fetch(`http://${plane.server.metrics}/metrics`)).text()
+    return /airunner_issue_seconds_count\S* (\d+)/.exec(metrics)?.[1]
+  }
+  const before = await signatures()
+  t.ok(before)
+  for (let i = 0; i < 30; i++)
+    t.match(await joiner.join(join_token, { csr_pem }), { status: 409, body: { code: 'key_already_registered' } })
+  t.match(await joiner.join(join_token, { csr_pem }), { status: 429, body: { code: 'rate_limited' } })
+  t.equal(await signatures(), before)
+  const audited = await refusals(plane, 10)
+  t.match(audited[0], {
+    target: join_token_id,
+    code: 'key_already_registered',
+    after: { reason: /another principal's/ },
+  })
+  t.equal((await joiner.join(join_token)).status, 201, 'the token is not spent, and good with a key of its own')
+  await noBreaches(t, plane)
+})
+
 t.test('malformed requests are refused before any proof is looked at', async (t) => {
   const plane = await startPlane(t)
   const joiner = makeJoiner(plane)
@@ -321,7 +349,7 @@ t.test('thirty failed proofs a minute, and good ones are never counted', async (
   const joiner = makeJoiner(plane)
   t.teardown(joiner.client.close)
   const { join_token } = await joiner.createToken({ max_uses: 100 })
-  const good = await Promise.all(Array.from({ length: 35 }, () => joiner.join(join_token)))
+  const good = await Promise.all(Array.from({ length: 35 }, () => patiently(() => joiner.join(join_token))))
   t.ok(good.every((answer) => answer.status === 201))
   const statuses: number[] = []
   for (let i = 0; i < 32; i++) statuses.push((await joiner.join('airj_wrong')).status)

@@ -14,7 +14,7 @@ t.teardown(ground.end)
 const proxy = await startFaultProxy(ground.store.engine.endpoint)
 t.teardown(proxy.stop)
 const start = () => ground.start([], { AWS_ENDPOINT_URL_DYNAMODB: proxy.endpoint })
-t.setTimeout(20_000 + runs * 5000)
+t.setTimeout(20_000 + runs * 15_000)
 
 /** What becomes of a transaction: done at once; done, and its answer lost; done late, perhaps after the kill. */
 const fateOf = (operation: string): Fault => {
