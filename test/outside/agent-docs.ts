@@ -1,9 +1,12 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
-import { patiently } from '../support/agent.ts'
+import { makeStateDirectory, patiently } from '../support/agent.ts'
+import { startAgentProgram } from '../support/agent-program.ts'
+import { eventually } from '../support/agent-stream.ts'
 import { makeJoiner } from '../support/joining.ts'
 import { startPlane } from '../support/plane.ts'
 
@@ -61,6 +64,36 @@ t.test(
     t.equal(body.items.length, 3)
   },
 )
+
+t.test('the program of docs/agent.md for Node shows the new certificate after its signal', async (t) => {
+  const plane = await startPlane(t)
+  const { identity, issued } = await patiently(() => plane.enrol('worker-1'))
+  const directory = await makeStateDirectory(t, plane, identity)
+  const server = `https://localhost:${plane.server.mtls.split(':').at(-1)}`
+  const folder = t.testdir()
+  const pidFile = join(folder, 'app.pid')
+  const agent = startAgentProgram(t, ['--server', server, '--state-dir', directory, '--signal', `${pidFile}:HUP`])
+  await agent.event('stream_connected')
+  const [program = ''] = blocksOf('agent.md', 'js')
+  const asking = `process.stdin.on('data', () => https.get('${server}/v1/whoami', { agent }, async (answer) => {
+  let text = ''
+  for await (const part of answer) text += part
+  console.log(JSON.parse(text).certificate.serial_number)
+}))`
+  writeFileSync(join(folder, 'app.mjs'), `${program.replaceAll('/var/lib/airunner', directory)}\n${asking}\n`)
+  const app = spawn(process.execPath, [join(folder, 'app.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.teardown(() => app.kill('SIGKILL'))
+  const ask = async (): Promise<string> => {
+    app.stdin.write('?')
+    const [answer] = await once(app.stdout, 'data')
+    return String(answer).trim()
+  }
+  t.equal(await ask(), issued.certificate.serial_number)
+  writeFileSync(pidFile, String(app.pid))
+  await plane.admin.post('/v1/agents/worker-1/commands', { command: 'renew' })
+  const { serial_number } = await agent.event('certificate_renewed')
+  t.ok(await eventually(async () => (await ask()) === serial_number))
+})
 
 t.test('the units of docs/agent.md are what systemd expects', { skip: missing('systemd-analyze') }, async (t) => {
   const [service = '', path = ''] = blocksOf('agent.md', 'ini')
