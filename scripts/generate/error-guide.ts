@@ -162,8 +162,8 @@ export const errorGuide = {
   },
   issuer_unavailable: {
     means:
-      'This server has no usable issuer: none was configured, it has expired, or its key does not answer. Verifying and revoking go on.',
-    next: 'Give the server an issuer certificate and its key (docs/configuration.md); where one was configured and does not work, `/readyz` says `issuer`.',
+      'This server has no usable issuer: none was configured, it has expired, or its key does not answer. Verifying and revoking go on. When joining, also: AWS, or who issued the id token, does not answer, so that nothing is proven and nothing is refused.',
+    next: 'Joining: wait for the seconds in `Retry-After` and try again; `airunner audit list --action join.refuse` says who did not answer. Otherwise give the server an issuer certificate and its key (docs/configuration.md); where one was configured and does not work, `/readyz` says `issuer`.',
   },
   overloaded: {
     means: 'The server has more to do than it can do in time and sheds what can wait. Revocations and health go first.',
