@@ -1,0 +1,34 @@
+# Signs client certificates and never leaves KMS. An asymmetric key cannot rotate by itself: a new issuer is a new key.
+
+resource "aws_kms_key" "issuer" {
+  #checkov:skip=CKV_AWS_7:an asymmetric key has no automatic rotation; a new issuer is a new key
+  description              = "${local.prefix}: issuer of client certificates"
+  key_usage                = "SIGN_VERIFY"
+  customer_master_key_spec = "ECC_NIST_P256"
+  deletion_window_in_days  = var.deletion_window_days
+  policy                   = jsonencode({ Version = "2012-10-17", Statement = local.issuer_policy })
+}
+
+resource "aws_kms_alias" "issuer" {
+  name          = "alias/${local.prefix}-issuer"
+  target_key_id = aws_kms_key.issuer.key_id
+}
+
+# A key of its own: a stolen issuer of clients never impersonates the server.
+resource "aws_kms_key" "server_issuer" {
+  #checkov:skip=CKV_AWS_7:an asymmetric key has no automatic rotation; a new issuer is a new key
+  count = var.server_issuer ? 1 : 0
+
+  description              = "${local.prefix}: issuer of server certificates"
+  key_usage                = "SIGN_VERIFY"
+  customer_master_key_spec = "ECC_NIST_P256"
+  deletion_window_in_days  = var.deletion_window_days
+  policy                   = jsonencode({ Version = "2012-10-17", Statement = local.issuer_policy })
+}
+
+resource "aws_kms_alias" "server_issuer" {
+  count = var.server_issuer ? 1 : 0
+
+  name          = "alias/${local.prefix}-server-issuer"
+  target_key_id = aws_kms_key.server_issuer[0].key_id
+}
