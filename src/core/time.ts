@@ -27,3 +27,21 @@ export const dayOf = (at: number): string => new Date(at).toISOString().slice(0,
 
 /** The `YYYY-MM-DDTHH` (UTC) that the feed is partitioned by. */
 export const hourOf = (at: number): string => new Date(at).toISOString().slice(0, 13)
+
+/**
+ * Runs what takes a signal, for so many milliseconds at the most; rejects with a TimeoutError then. What knows no signal,
+ * as the SDK's search for credentials, is left alone.
+ */
+export const withinTime = async <T>(timeout: number, run: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+  const abort = new AbortController()
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    late.reject(Object.assign(new Error(`no answer within ${Math.round(timeout)} ms`), { name: 'TimeoutError' }))
+    abort.abort()
+  }, timeout)
+  try {
+    return await Promise.race([run(abort.signal), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { ControlError } from '../core/errors.ts'
-import { second } from '../core/time.ts'
+import { second, withinTime } from '../core/time.ts'
 import { isP256Spki } from './keys.ts'
 import { awsFailureOf, type KmsFailure, unavailable } from './kms-failure.ts'
 import { makeTurns } from './kms-turns.ts'
@@ -95,21 +95,6 @@ export const openKmsSigner = async (options: KmsSignerOptions): Promise<KmsSigne
   })
   const turns = makeTurns({ maxInFlight, maxWaiting })
 
-  /** One try. Finding credentials is part of it, and knows no signal: the timer ends what the signal does not. */
-  const attempt = async <T>(timeout: number, run: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
-    const abort = new AbortController()
-    const late = Promise.withResolvers<never>()
-    const timer = setTimeout(() => {
-      late.reject(Object.assign(new Error(`no answer within ${Math.round(timeout)} ms`), { name: 'TimeoutError' }))
-      abort.abort()
-    }, timeout)
-    try {
-      return await Promise.race([run(abort.signal), late.promise])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
   const call = async <T>(operation: KmsOperation, run: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
     const until = performance.now() + budget
     const timeLeft = () => until - performance.now()
@@ -124,7 +109,7 @@ export const openKmsSigner = async (options: KmsSignerOptions): Promise<KmsSigne
         const note = (outcome: KmsOutcome, error?: unknown) =>
           observe(operation, outcome, (performance.now() - started) / second, error)
         try {
-          const answer = await attempt(Math.min(requestTimeout, Math.max(leastTime, timeLeft())), run)
+          const answer = await withinTime(Math.min(requestTimeout, Math.max(leastTime, timeLeft())), run)
           note('ok')
           return answer
         } catch (error) {

@@ -1,5 +1,5 @@
 import type { GetParametersCommandOutput } from '@aws-sdk/client-ssm'
-import { second } from '../core/time.ts'
+import { second, withinTime } from '../core/time.ts'
 import { awsReason } from './aws-reason.ts'
 import { type Environment, textOf } from './config.ts'
 import { variables } from './options.ts'
@@ -95,21 +95,11 @@ export const parametersSource = (deps: ParametersDeps): ParametersSource => {
   return {
     wanted,
     read: async () => {
-      // Finding credentials knows no signal: the timer ends what the signal does not.
-      const abort = new AbortController()
-      const late = Promise.withResolvers<never>()
-      const timer = setTimeout(() => {
-        late.reject(Object.assign(new Error(`no answer within ${budget} ms`), { name: 'TimeoutError' }))
-        abort.abort()
-      }, budget)
       try {
         loaded ??= load()
-        const send = await loaded
-        return answerOf(await Promise.race([send(abort.signal), late.promise]))
+        return answerOf(await withinTime(budget, await loaded))
       } catch (error) {
         throw new ParametersUnread(awsReason(error), prefix)
-      } finally {
-        clearTimeout(timer)
       }
     },
   }
