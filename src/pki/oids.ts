@@ -8,6 +8,8 @@ export const oid = {
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
+  crlNumber: '2.5.29.20',
+  crlReason: '2.5.29.21',
   crlDistributionPoints: '2.5.29.31',
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
@@ -18,6 +20,14 @@ export const oid = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   ocspSigning: '1.3.6.1.5.5.7.3.9',
+  ocspBasic: '1.3.6.1.5.5.7.48.1.1',
+  ocspNonce: '1.3.6.1.5.5.7.48.1.2',
+  ocspAcceptableResponses: '1.3.6.1.5.5.7.48.1.4',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
+  ocspServiceLocator: '1.3.6.1.5.5.7.48.1.7',
+  ocspPreferredAlgorithms: '1.3.6.1.5.5.7.48.1.8',
+  sha1: '1.3.14.3.2.26',
+  sha256: '2.16.840.1.101.3.4.2.1',
 } as const
 
 const arcExpression = /^[0-2](\.(0|[1-9]\d{0,8})){1,30}$/

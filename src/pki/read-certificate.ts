@@ -58,9 +58,10 @@ const readExtension = (element: DerElement): ReadExtension => {
   return { oid: id, critical, value: contentOf(parts.at(-1), tag.octetString, 'the value of an extension') }
 }
 
-const readExtensions = (element: DerElement | undefined): ReadExtension[] => {
+/** What an explicit tag around Extensions holds; empty when it is not there. Throws DerProblem. @see RFC 5280 §4.1 */
+export const readExtensions = (element: DerElement | undefined, outerTag = extensionsTag): ReadExtension[] => {
   if (!element) return []
-  const [list] = childrenOf(element, extensionsTag, 'the extensions', 1)
+  const [list] = childrenOf(element, outerTag, 'the extensions', 1)
   const extensions = childrenOf(list, tag.sequence, 'the extensions').map(readExtension)
   if (extensions.length === 0) throw new DerProblem('the extensions are empty')
   if (new Set(extensions.map((extension) => extension.oid)).size !== extensions.length)
