@@ -73,6 +73,13 @@ export interface ServerLease {
   renewed_at: number
   /** Event streams that it holds. */
   streams: number
+  /** Issuers that it can sign with; absent: it is of a version that knows of no rotation. */
+  issuer_keys?: string[]
+  /** The issuer that it signs with. */
+  signs_with?: string
+  /** It was given no issuer: it admits and revokes, and signs nothing. */
+  verifies_only?: boolean
+  trust_bundle_version?: string
 }
 
 export const leaseEvery = 2 * second

@@ -1,3 +1,5 @@
+import type { Straggler } from './authority.ts'
+
 /** Every code that a caller can ever be answered with; the list is closed. Statuses stand in src/wire/problem.ts. */
 export const errorCodes = [
   'invalid_request',
@@ -47,6 +49,8 @@ export interface InputFault {
 
 export interface ControlErrorOptions {
   cause?: unknown
+  /** Of `rotation_not_ready`: who is not. */
+  stragglers?: Straggler[]
   /** For codes that pass by themselves: when to try again, whole seconds. */
   retryAfterSeconds?: number
   errors?: InputFault[]
@@ -60,6 +64,7 @@ export class ControlError extends Error {
   readonly code: ErrorCode
   readonly retryAfterSeconds: number | undefined
   readonly errors: InputFault[] | undefined
+  readonly stragglers: Straggler[] | undefined
 
   constructor(code: ErrorCode, detail: string, options: ControlErrorOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause })
@@ -67,6 +72,7 @@ export class ControlError extends Error {
     this.code = code
     this.retryAfterSeconds = options.retryAfterSeconds
     this.errors = options.errors
+    this.stragglers = options.stragglers
   }
 }
 

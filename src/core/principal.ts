@@ -56,3 +56,10 @@ export const liveLineages = (
   now: ReturnType<Clock>,
 ): Record<string, Lineage> =>
   Object.fromEntries(Object.entries(principal.active_serials).filter(([, lineage]) => endOfLineage(lineage) > now))
+
+/** How many there are. */
+export const countLineages = ({ active_serials }: Pick<PrincipalRecord, 'active_serials'>, now: number): number => {
+  let live = 0
+  for (const serial in active_serials) if (endOfLineage(active_serials[serial] as Lineage) > now) live += 1
+  return live
+}

@@ -19,8 +19,19 @@ export const parseDuration = (text: string): number | undefined => {
   return Number(match[1]) * unit
 }
 
+/** Moments that were written lately: of one row most are written again with each answer. */
+const written = new Map<number, string>()
+const writtenAtMost = 4096
+
 /** RFC 3339 UTC with milliseconds, as on the wire. */
-export const toRfc3339 = (at: number): string => new Date(at).toISOString()
+export const toRfc3339 = (at: number): string => {
+  const known = written.get(at)
+  if (known !== undefined) return known
+  const text = new Date(at).toISOString()
+  if (written.size >= writtenAtMost) written.clear()
+  written.set(at, text)
+  return text
+}
 
 /** The `YYYY-MM-DD` (UTC) that GSI3 of the certificate table is keyed by. */
 export const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10)
