@@ -1,25 +1,30 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import {
-  BatchGetCommand,
+import { createRequire } from 'node:module'
+import type { DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
+import type {
   DynamoDBDocumentClient,
-  GetCommand,
-  type GetCommandInput,
-  PutCommand,
-  type PutCommandInput,
-  QueryCommand,
-  type QueryCommandInput,
-  type QueryCommandOutput,
-  TransactWriteCommand,
-  type TransactWriteCommandInput,
-  UpdateCommand,
-  type UpdateCommandInput,
+  GetCommandInput,
+  PutCommandInput,
+  QueryCommandInput,
+  QueryCommandOutput,
+  UpdateCommandInput,
 } from '@aws-sdk/lib-dynamodb'
-import { pause, timeLeft } from './deadline.ts'
+import { deadlineOfWork, pause, timeLeft } from './deadline.ts'
 import { failureOf, storeUnavailable } from './failures.ts'
+import type { Item, TransactItem } from './item.ts'
+import {
+  batchGetItem,
+  getItem,
+  type KeysByTable,
+  putItem,
+  query,
+  transactWriteItems,
+  updateItem,
+} from './operations.ts'
 import type { Tables } from './schema.ts'
+import { makeSharedReads } from './shared-reads.ts'
+import { openTransport } from './transport.ts'
 
-export type Item = Record<string, unknown>
-export type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number]
+export type { Item, TransactItem }
 
 export interface StoreOptions {
   tables: Tables
@@ -39,7 +44,8 @@ const readTries = 3
 
 export interface Store {
   tables: Tables
-  documents: DynamoDBDocumentClient
+  /** The AWS SDK's own client, made when it is asked for: for what is rare, such as making tables. */
+  readonly documents: DynamoDBDocumentClient
   /** Strongly consistent. */
   get(input: GetCommandInput): Promise<Item | undefined>
   query(input: QueryCommandInput): Promise<QueryCommandOutput>
@@ -56,48 +62,43 @@ export interface Store {
   close(): void
 }
 
+/** Loaded only here and only now, and in one go: no server that runs needs it. */
+const openDocuments = (config: DynamoDBClientConfig): DynamoDBDocumentClient => {
+  const load = createRequire(import.meta.url)
+  const dynamodb = load('@aws-sdk/client-dynamodb') as typeof import('@aws-sdk/client-dynamodb')
+  const lib = load('@aws-sdk/lib-dynamodb') as typeof import('@aws-sdk/lib-dynamodb')
+  const client = new dynamodb.DynamoDBClient({ ...config, requestHandler: { connectionTimeout: 1000 } })
+  return lib.DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
+}
+
 /** The one way to DynamoDB, or to whatever speaks its protocol: limits, retries of reads, and the store's clock. */
 export const openStore = (options: StoreOptions): Store => {
   let skew = 0
   let lastAnswer = 0
-  const client = new DynamoDBClient({
+  const config = {
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.region === undefined ? {} : { region: options.region }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: 1000,
-      httpAgent: { keepAlive: true, maxSockets: 128 },
-      httpsAgent: { keepAlive: true, maxSockets: 128 },
-    },
+  }
+  const transport = openTransport(config, options.tables.control, (sentAt, receivedAt, header) => {
+    lastAnswer = receivedAt
+    const date = Date.parse(header ?? '')
+    // The header is cut to whole seconds: the store's clock was between `date` and `date + 999` at some time of the call.
+    if (!Number.isNaN(date)) skew = Math.max(0, date - receivedAt, sentAt - (date + 999))
   })
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const sentAt = Date.now()
-      const result = await next(args)
-      const receivedAt = Date.now()
-      lastAnswer = receivedAt
-      const headers = (result.response as { headers?: Record<string, string> } | undefined)?.headers
-      const date = Date.parse(headers?.['date'] ?? '')
-      // The header is cut to whole seconds: the store's clock was between `date` and `date + 999` at some time of the call.
-      if (!Number.isNaN(date)) skew = Math.max(0, date - receivedAt, sentAt - (date + 999))
-      return result
-    },
-    { step: 'deserialize', name: 'storeClock', override: true },
-  )
-  const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
+  let documents: DynamoDBDocumentClient | undefined
 
   const attempt = async <T>(
     operation: string,
     timeout: number,
-    run: (signal: AbortSignal) => Promise<T>,
+    run: (milliseconds: number) => Promise<T>,
   ): Promise<T> => {
     const left = timeLeft()
     if (left < 5) throw storeUnavailable()
     const started = performance.now()
     let outcome = 'ok'
     try {
-      return await run(AbortSignal.timeout(Math.ceil(Math.min(timeout, left))))
+      return await run(Math.ceil(Math.min(timeout, left)))
     } catch (error) {
       outcome = failureOf(error).kind
       throw error
@@ -106,7 +107,7 @@ export const openStore = (options: StoreOptions): Store => {
     }
   }
 
-  const read = async <T>(operation: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+  const read = async <T>(operation: string, run: (milliseconds: number) => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
         return await attempt(operation, readTimeout, run)
@@ -118,49 +119,53 @@ export const openStore = (options: StoreOptions): Store => {
     }
   }
 
+  const batchGet = async (keys: KeysByTable): Promise<Map<string, Item[]>> => {
+    const found = new Map<string, Item[]>([...keys.keys()].map((table) => [table, []]))
+    let open = keys
+    for (let round = 0; open.size > 0; round++) {
+      if (round > 0) await pause(Math.random() * 50 * 2 ** Math.min(round, 5))
+      const asked = open
+      const answer = await read('batch_get', (ms) => batchGetItem(transport, asked, ms))
+      for (const [table, items] of answer.found) found.get(table)?.push(...items)
+      open = answer.open
+    }
+    return found
+  }
+
+  const get = (input: GetCommandInput): Promise<Item | undefined> =>
+    read('get', (ms) => getItem(transport, { ConsistentRead: true, ...input }, ms))
+  const getRow = makeSharedReads({
+    get: (TableName, Key) => get({ TableName, Key }),
+    batchGet,
+    workNow: deadlineOfWork,
+  })
+
   return {
     tables: options.tables,
-    documents,
-    get: async (input) =>
-      (
-        await read('get', (abortSignal) =>
-          documents.send(new GetCommand({ ConsistentRead: true, ...input }), { abortSignal }),
-        )
-      ).Item,
-    query: (input) => read('query', (abortSignal) => documents.send(new QueryCommand(input), { abortSignal })),
+    get documents() {
+      documents ??= openDocuments(config)
+      return documents
+    },
+    get: (input) => {
+      const { TableName, Key, ...more } = input
+      // Whoever wants less than the row asks alone.
+      if (TableName === undefined || Key === undefined || Object.keys(more).length > 0) return get(input)
+      return getRow(TableName, Key)
+    },
+    query: (input) => read('query', (ms) => query(transport, input, ms)),
     batchGet: async (requests) => {
-      const found = new Map<string, Item[]>(requests.map(({ table }) => [table, []]))
-      let open = Object.fromEntries(
-        requests
-          .filter(({ keys }) => keys.length > 0)
-          .map(({ table, keys }) => [table, { Keys: keys, ConsistentRead: true }]),
-      ) as Record<string, { Keys: Item[]; ConsistentRead: boolean }>
-      for (let round = 0; Object.keys(open).length > 0; round++) {
-        if (round > 0) await pause(Math.random() * 50 * 2 ** Math.min(round, 5))
-        const answer = await read('batch_get', (abortSignal) =>
-          documents.send(new BatchGetCommand({ RequestItems: open }), { abortSignal }),
-        )
-        for (const [table, items] of Object.entries(answer.Responses ?? {})) found.get(table)?.push(...items)
-        open = (answer.UnprocessedKeys ?? {}) as typeof open
-      }
-      return found
+      const asked = new Map(requests.filter(({ keys }) => keys.length > 0).map(({ table, keys }) => [table, keys]))
+      const found = await batchGet(asked)
+      return new Map(requests.map(({ table }) => [table, found.get(table) ?? []]))
     },
-    transact: async (items) => {
-      await attempt('transact_write', writeTimeout, (abortSignal) =>
-        documents.send(new TransactWriteCommand({ TransactItems: items }), { abortSignal }),
-      )
-    },
-    put: async (input) => {
-      await attempt('put', writeTimeout, (abortSignal) => documents.send(new PutCommand(input), { abortSignal }))
-    },
-    update: async (input) =>
-      (
-        await attempt('update', writeTimeout, (abortSignal) =>
-          documents.send(new UpdateCommand(input), { abortSignal }),
-        )
-      ).Attributes,
+    transact: (items) => attempt('transact_write', writeTimeout, (ms) => transactWriteItems(transport, items, ms)),
+    put: (input) => attempt('put', writeTimeout, (ms) => putItem(transport, input, ms)),
+    update: (input) => attempt('update', writeTimeout, (ms) => updateItem(transport, input, ms)),
     clockSkew: () => skew,
     lastAnswerAt: () => lastAnswer,
-    close: () => documents.destroy(),
+    close: () => {
+      transport.close()
+      documents?.destroy()
+    },
   }
 }

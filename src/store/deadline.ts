@@ -1,21 +1,40 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { storeUnavailable } from './failures.ts'
 
-const deadlines = new AsyncLocalStorage<number>()
+/** On the clock of `performance.now()`. */
+export interface Deadline {
+  at: number
+}
+
+const deadlines = new AsyncLocalStorage<Deadline>()
 
 /** What work outside of a request may take, milliseconds. */
 const defaultBudget = 7000
 
 /** Runs something with `milliseconds` for all its store calls together. */
 export const withDeadline = <T>(milliseconds: number, run: () => Promise<T>): Promise<T> =>
-  deadlines.run(performance.now() + milliseconds, run)
+  deadlines.run({ at: performance.now() + milliseconds }, run)
 
 /** The same for callback style: everything that follows from `done` shares the budget. */
 export const enterDeadline = (milliseconds: number, done: () => void): void =>
-  deadlines.run(performance.now() + milliseconds, done)
+  deadlines.run({ at: performance.now() + milliseconds }, done)
+
+/**
+ * Goes on with what was left, after a wait that does not count. The work that waited is still told from all other work by
+ * its `Deadline`; where it has been lost on the way, it is entered anew.
+ */
+export const resumeDeadline = (before: Deadline | undefined, milliseconds: number, done: () => void): void => {
+  if (before !== undefined && before === deadlines.getStore()) {
+    before.at = performance.now() + milliseconds
+    done()
+  } else enterDeadline(milliseconds, done)
+}
+
+/** What `resumeDeadline` needs. */
+export const deadlineOfWork = (): Deadline | undefined => deadlines.getStore()
 
 /** The moment by which the work at hand must be answered, on the clock of `performance.now()`. */
-export const currentDeadline = (): number => deadlines.getStore() ?? performance.now() + defaultBudget
+export const currentDeadline = (): number => deadlines.getStore()?.at ?? performance.now() + defaultBudget
 
 /** Milliseconds until then; negative when it is over. */
 export const timeLeft = (): number => currentDeadline() - performance.now()

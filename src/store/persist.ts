@@ -6,6 +6,8 @@ import { failureOf, storeUnavailable } from './failures.ts'
  * answer: undefined. Throws `store_unavailable` when the time of the work at hand is over.
  */
 export const insist = async <T>(write: () => Promise<T>): Promise<T | undefined> => {
+  // Taken once: outside of a request each look would find it as far away as before.
+  const deadline = currentDeadline()
   for (let tries = 0; ; tries++) {
     try {
       return await write()
@@ -13,7 +15,7 @@ export const insist = async <T>(write: () => Promise<T>): Promise<T | undefined>
       const { kind } = failureOf(error)
       if (kind === 'condition') return undefined
       const wait = Math.random() * Math.min(500, 20 * 2 ** tries)
-      if (kind === 'refused' || currentDeadline() - performance.now() < wait + 5) throw storeUnavailable(error)
+      if (kind === 'refused' || deadline - performance.now() < wait + 5) throw storeUnavailable(error)
       await new Promise((resolve) => setTimeout(resolve, wait))
     }
   }
