@@ -1,8 +1,11 @@
 import type { Attribution } from '../core/audit.ts'
+import { auditDaysKept, type PlainEvent } from '../core/audit-chain.ts'
 import { ControlError } from '../core/errors.ts'
 import { lowestIdAt, timeOfId, timeOrderedId } from '../core/ids.ts'
-import { day, dayOf } from '../core/time.ts'
+import { day, dayOf, toRfc3339 } from '../core/time.ts'
+import type { ChainWriter } from './chain-writer.ts'
 import type { Item, Store, TransactItem } from './client.ts'
+import { failureOf } from './failures.ts'
 import { decodePageToken, encodePageToken, type Page } from './pages.ts'
 import { auditShards, controlKey } from './schema.ts'
 
@@ -22,31 +25,55 @@ export interface EventRecord extends EventDraft, Attribution {
   outcome: 'success' | 'denied'
 }
 
-const daysKept = 400
+const daysKept = auditDaysKept
 /** How many days a page looks through before it is given out short. */
 const daysPerPage = 40
 
 const shardOf = (eventId: string): number => Number.parseInt(eventId.slice(-2), 16) % auditShards
 
-const keyOfEvent = (eventId: string) => controlKey.audit(dayOf(timeOfId(eventId)), shardOf(eventId), eventId)
+export const keyOfEvent = (eventId: string) => controlKey.audit(dayOf(timeOfId(eventId)), shardOf(eventId), eventId)
 
-/** The two items of an event: by day, and by target. The first is refused when the event is there already. */
+/** An event as it will stand in the table. */
+export const eventOf = (eventId: string, draft: EventDraft, attribution: Attribution): EventRecord => {
+  const { actor, request_id, remote_address } = attribution
+  const at = timeOfId(eventId)
+  return { outcome: 'success', ...draft, event_id: eventId, at, actor, request_id, remote_address }
+}
+
+/** The same as the API and an export show it, and as its hash is made over it. */
+export const plainEvent = ({ at, code, before, after, ...event }: EventRecord): PlainEvent => ({
+  event_id: event.event_id,
+  at: toRfc3339(at),
+  actor: event.actor,
+  action: event.action,
+  target: event.target,
+  outcome: event.outcome,
+  ...(code === undefined ? {} : { code }),
+  request_id: event.request_id,
+  remote_address: event.remote_address,
+  ...(before === undefined ? {} : { before }),
+  ...(after === undefined ? {} : { after }),
+})
+
+/**
+ * The two items of an event: by day, and by target. The first is refused when the event is there already; it also says
+ * by which process's `chain` the event will be linked, for those who clean up after a crash.
+ */
 export const eventItems = (
   store: Store,
   eventId: string,
   draft: EventDraft,
   attribution: Attribution,
+  chain?: string,
 ): TransactItem[] => {
-  const at = timeOfId(eventId)
-  const { actor, request_id, remote_address } = attribution
-  const event: EventRecord = { outcome: 'success', ...draft, event_id: eventId, at, actor, request_id, remote_address }
-  const ttl = Math.floor((at + daysKept * day) / 1000)
+  const event = eventOf(eventId, draft, attribution)
+  const ttl = Math.floor((event.at + daysKept * day) / 1000)
   const TableName = store.tables.control
   return [
     {
       Put: {
         TableName,
-        Item: { ...keyOfEvent(eventId), ...event, ttl },
+        Item: { ...keyOfEvent(eventId), ...event, chain, ttl },
         ConditionExpression: 'attribute_not_exists(#pk)',
         ExpressionAttributeNames: { '#pk': 'pk' },
       },
@@ -55,7 +82,9 @@ export const eventItems = (
   ]
 }
 
-const eventFromItem = ({ pk: _pk, sk: _sk, ttl: _ttl, ...event }: Item): EventRecord => event as unknown as EventRecord
+/** Key, expiry and chain are the table's own. */
+export const eventFromItem = ({ pk: _pk, sk: _sk, ttl: _ttl, chain: _chain, ...event }: Item): EventRecord =>
+  event as unknown as EventRecord
 
 /** Times in Unix milliseconds. */
 export interface EventQuery {
@@ -70,7 +99,8 @@ export interface EventQuery {
   page_token?: string
 }
 
-export const makeAudit = (store: Store) => {
+/** `chain` takes up the events that were committed. */
+export const makeAudit = (store: Store, chain?: ChainWriter) => {
   const table = store.tables.control
 
   const readDown = async (pk: string, from: string, before: string, limit: number): Promise<EventRecord[]> => {
@@ -103,7 +133,15 @@ export const makeAudit = (store: Store) => {
 
     /** Records what changed nothing: a denial. */
     record: async (draft: EventDraft, attribution: Attribution, now: number): Promise<void> => {
-      await store.transact(eventItems(store, timeOrderedId(now), draft, attribution))
+      await chain?.open()
+      const id = timeOrderedId(now)
+      try {
+        await store.transact(eventItems(store, id, draft, attribution, chain?.name()))
+      } catch (error) {
+        if (failureOf(error).kind === 'unknown') chain?.uncertain([id])
+        throw error
+      }
+      chain?.committed([eventOf(id, draft, attribution)])
     },
 
     /** Newest first. */

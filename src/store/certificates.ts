@@ -1,6 +1,7 @@
 import type { CertificateRecord, CertificateStatus } from '../core/certificate.ts'
 import { day, dayOf } from '../core/time.ts'
 import type { Item, Store, TransactItem } from './client.ts'
+import { everyPage } from './every-page.ts'
 import { conditionItem, putNew, updateItem } from './expression.ts'
 import { listPartitions, type Page } from './pages.ts'
 import { index } from './schema.ts'
@@ -104,6 +105,9 @@ export const makeCertificates = (store: Store) => {
         condition: `attribute_exists(#serial_number) AND ${notRevoked} AND attribute_not_exists(#superseded_by) AND #expires_at > :now`,
         values: { ':false': false, ':now': now },
       }),
+
+    /** All there are, page by page, strongly consistent and by no index: for who repairs tables, never in a request. */
+    everyPage: (): AsyncGenerator<CertificateRecord[]> => everyPage(store, table, certificateFromItem),
 
     /**
      * By principal newest first, else by expiry, soonest first. `horizon` is the latest expiry that any certificate can

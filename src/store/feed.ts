@@ -14,6 +14,10 @@ export type Change =
       principal_id: string
     }
   | { type: 'revocation_started'; revocation_id: string }
+  | { type: 'authorities_changed' }
+  /** Holders of an issuer's certificates are asked to renew by `renew_until` (Unix ms). */
+  | { type: 'issuer_retired'; issuer_id: string; renew_until: number }
+  | { type: 'crl_published'; issuer_id: string }
   | { type: 'command_created'; principal_id: string; command_id: string }
   | {
       /** The event stream `stream_id` ends: its certificate has begun another one, elsewhere. */
@@ -76,7 +80,8 @@ export interface FeedReaderDeps {
   /** Nothing was read for over 30 s: whatever was decided before may be wrong. */
   onGap: () => void
   onFailure: (error: unknown) => void
-  onSuccess?: () => void
+  /** Told when that read began: on the clock, and on that of `performance.now()`. */
+  onSuccess?: (at: number, started: number) => void
 }
 
 /** Reads what is new in the feed, again and again, strongly consistent. */
@@ -126,7 +131,7 @@ export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFail
     if (store.clockSkew() > largestSkew) throw new Error('the clock differs from that of the store')
     lastSuccess = now
     succeededAt = started
-    onSuccess?.()
+    onSuccess?.(now, started)
     for (const [id, seenAt] of known) {
       if (started - seenAt < minute) break
       known.delete(id)

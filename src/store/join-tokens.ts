@@ -57,6 +57,16 @@ export const makeJoinTokens = (store: Store) => {
       },
     }),
 
+    /** Puts right how often a token was used; refused when it was used since it was read. */
+    recount: (read: JoinTokenRecord, set: Pick<JoinTokenRecord, 'uses' | 'last_used_at'>): TransactItem =>
+      updateItem({
+        table,
+        key: controlKey.joinToken(read.token_sha256),
+        set,
+        condition: '#uses = :uses',
+        values: { ':uses': read.uses },
+      }),
+
     /** Ends a token; refused when it was revoked already. */
     revoke: ({ token_sha256 }: JoinTokenRecord, set: { revoked_at: number; revoked_by: string }): TransactItem =>
       updateItem({

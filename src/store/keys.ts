@@ -1,4 +1,5 @@
 import type { Item, Store, TransactItem } from './client.ts'
+import { conditionItem } from './expression.ts'
 import { controlKey } from './schema.ts'
 
 /** What is known of a public key. */
@@ -30,6 +31,10 @@ export const makeKeys = (store: Store) => {
         ExpressionAttributeValues: { ':principal': principalId, ':ttl': ttl },
       },
     }),
+
+    /** A key must be nobody's, and never have been burnt. */
+    mustBeFree: (spkiSha256: string): TransactItem =>
+      conditionItem({ table, key: controlKey.key(spkiSha256), condition: 'attribute_not_exists(#pk)' }),
 
     /** Burns a key for good: the record loses its TTL. */
     burn: (spkiSha256: string, principalId: string, at: number): TransactItem => ({

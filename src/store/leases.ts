@@ -7,21 +7,20 @@ import { controlKey } from './schema.ts'
 /** A lease is kept so long after its server is gone: it says until when its agents were there. */
 const lifeOfLease = hour
 
-const fromItem = ({ sk, renewed_at, streams }: Item): ServerLease => ({
+const fromItem = ({ pk: _pk, sk, ttl: _ttl, ...lease }: Item): ServerLease => ({
+  ...lease,
   server_id: String(sk),
-  renewed_at: Number(renewed_at),
-  streams: Number(streams ?? 0),
+  renewed_at: Number(lease['renewed_at']),
+  streams: Number(lease['streams'] ?? 0),
 })
 
 /** The leases by which running servers say that they are there, one per process. */
 export const makeLeases = (store: Store) => {
   const table = store.tables.control
   return {
-    renew: async ({ server_id, renewed_at, streams }: ServerLease): Promise<void> => {
-      const ttl = Math.floor((renewed_at + lifeOfLease) / 1000)
-      await insist(() =>
-        store.put({ TableName: table, Item: { ...controlKey.server(server_id), renewed_at, streams, ttl } }),
-      )
+    renew: async ({ server_id, ...lease }: ServerLease): Promise<void> => {
+      const ttl = Math.floor((lease.renewed_at + lifeOfLease) / 1000)
+      await insist(() => store.put({ TableName: table, Item: { ...controlKey.server(server_id), ...lease, ttl } }))
     },
 
     /** Strongly consistent; those of servers that are gone included. */

@@ -1,9 +1,4 @@
-import {
-  CreateTableCommand,
-  type CreateTableCommandInput,
-  DescribeTableCommand,
-  UpdateTimeToLiveCommand,
-} from '@aws-sdk/client-dynamodb'
+import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 
 /** Names of the deployment's tables; keys and indexes below are fixed. */
@@ -33,10 +28,23 @@ export const controlKey = {
   feed: (hour: string, id: string) => ({ pk: `FEED#${hour}`, sk: id }),
   audit: (day: string, shard: number, eventId: string) => ({ pk: `AUDIT#${day}#${shard}`, sk: eventId }),
   target: (target: string, eventId: string) => ({ pk: `TARGET#${target}`, sk: eventId }),
+  /** Chains over audit events: those that are not done with, all that are kept, and their links by time (Unix ms). */
+  openAuditChain: (chain: string) => ({ pk: 'AUDITCHAINS#OPEN', sk: chain }),
+  auditChain: (chain: string) => ({ pk: 'AUDITCHAINS', sk: chain }),
+  auditLink: (chain: string, at: number) => ({ pk: `AUDITLINKS#${chain}`, sk: String(at).padStart(15, '0') }),
+  /** Signed checkpoints over all chains by time (Unix ms), and the newest. */
+  auditCheckpoint: (at: number) => ({ pk: 'AUDITCHECKPOINTS', sk: String(at).padStart(15, '0') }),
+  lastAuditCheckpoint: () => ({ pk: 'AUDITCHECKPOINTS#LAST', sk: 'LAST' }),
   /** From which CRLs are built; the shard is the serial's last octet, since its first ones are time. */
   crl: (issuerId: string, serialNumber: string) => ({
     pk: `CRL#${issuerId}#${serialNumber.slice(-2)}`,
     sk: serialNumber,
+  }),
+  /** What the newest list of each issuer is, and the octets of one build in chunks. */
+  crlHead: (issuerId: string) => ({ pk: 'CRLS', sk: issuerId }),
+  crlChunk: (issuerId: string, buildId: string, chunk: number) => ({
+    pk: `CRLCHUNKS#${issuerId}`,
+    sk: `${buildId}#${String(chunk).padStart(5, '0')}`,
   }),
   revocation: (id: string) => ({ pk: `REVOCATION#${id}`, sk: 'REVOCATION' }),
   /** Mass revocations that are not finished: what a server looks at to take over from one that crashed. */
@@ -57,9 +65,15 @@ export const controlKey = {
   lease: (work: string) => ({ pk: `LEASE#${work}`, sk: 'LEASE' }),
   /** Which root this deployment was given, and where its keys are. */
   bootstrap: () => ({ pk: 'BOOTSTRAP', sk: 'BOOTSTRAP' }),
+  /** How far these tables have come, by which restored ones are told from them. */
+  storeEpoch: () => ({ pk: 'STORE', sk: 'EPOCH' }),
   /** The agent of a principal: its streams, its last report, its open commands. */
   agent: (shard: number, principalId: string) => ({ pk: `AGENTS#${shard}`, sk: principalId }),
   command: (principalId: string, commandId: string) => ({ pk: `COMMANDS#${principalId}`, sk: commandId }),
+  /** The issuers; beside them, which one signs. */
+  authority: (issuerId: string) => ({ pk: 'AUTHORITIES', sk: issuerId }),
+  /** Which roots a version of the trust bundle holds. */
+  trust: (version: string) => ({ pk: 'TRUST', sk: version }),
   /** The leases of the running servers. */
   server: (serverId: string) => ({ pk: 'SERVERS', sk: serverId }),
 } as const
@@ -120,6 +134,8 @@ export const tableDefinitions = (tables: Tables): CreateTableCommandInput[] => [
 
 /** Creates the tables that are not there yet, and their TTL: for development, tests and `bootstrap --local`. */
 export const createTables = async (client: DynamoDBDocumentClient, tables: Tables): Promise<void> => {
+  // No server that runs makes tables, and none shall load this.
+  const { CreateTableCommand, DescribeTableCommand, UpdateTimeToLiveCommand } = await import('@aws-sdk/client-dynamodb')
   for (const definition of tableDefinitions(tables)) {
     try {
       await client.send(new CreateTableCommand(definition))

@@ -3,7 +3,8 @@ import { ControlError } from '../core/errors.ts'
 import { timeOrderedId } from '../core/ids.ts'
 import { AlreadyAnswered, type Once } from '../core/once.ts'
 import { type Answers, answerItem } from './answers.ts'
-import { type Audit, type EventDraft, eventItems } from './audit.ts'
+import { type Audit, type EventDraft, type EventRecord, eventItems, eventOf } from './audit.ts'
+import type { ChainWriter } from './chain-writer.ts'
 import type { Store, TransactItem } from './client.ts'
 import { currentDeadline, pause, untilDeadline } from './deadline.ts'
 import { failureOf, storeUnavailable } from './failures.ts'
@@ -39,6 +40,8 @@ export interface CommitDeps {
   store: Store
   audit: Audit
   answers: Answers
+  /** Takes up the events of what was committed. */
+  chain?: ChainWriter | undefined
   clock: () => number
   random: () => number
   /** Whether the caller is still connected: one that was cut off meanwhile has no effect any more. */
@@ -50,6 +53,10 @@ export interface CommitDeps {
   holdBack: (record: FeedRecord) => () => void
   /** Effects on this process, before the caller gets its answer. */
   onCommitted: (record: FeedRecord) => void
+  /** Throws while nothing may be changed. */
+  mustBeOpen?: () => void
+  /** Told of the actions that were committed, before the answer. Never rejects. */
+  afterCommit?: (actions: string[]) => Promise<void>
 }
 
 /** DynamoDB's limit of a transaction. */
@@ -79,7 +86,7 @@ const makeExclusive = () => {
  * the store becomes neither a second effect nor a false refusal.
  */
 export const makeCommit = (deps: CommitDeps) => {
-  const { store, audit, answers, clock, random, callerIsThere, holdBack, onCommitted } = deps
+  const { store, audit, answers, chain, clock, random, callerIsThere, holdBack, onCommitted } = deps
   const exclusively = makeExclusive()
 
   /** Throws the answer that is kept for this wish, when there is one. */
@@ -96,6 +103,7 @@ export const makeCommit = (deps: CommitDeps) => {
 
   const run = async <T>(operation: Operation<T>, releases: (() => void)[]): Promise<T> => {
     const { attribution, once } = operation
+    await chain?.open()
     // Taken once: outside of a request each look would find it as far away as before.
     const deadline = currentDeadline()
     const eventIds: string[] = []
@@ -104,13 +112,15 @@ export const makeCommit = (deps: CommitDeps) => {
       return eventIds[position]
     }
     // The attempt of which nobody knows whether it was committed.
-    let uncertain: { answer: T; record: FeedRecord | undefined } | undefined
+    let uncertain: { answer: T; record: FeedRecord | undefined; actions: string[] } | undefined
+    releases.push(() => uncertain && chain?.uncertain(eventIds))
 
     /** That attempt, once it is seen to be committed. */
     const concluded = async (): Promise<{ answer: T } | undefined> => {
       if (uncertain === undefined || !(await audit.exists(eventId(0)))) return undefined
       if (uncertain.record) onCommitted(uncertain.record)
       if (once) once.kept = true
+      await deps.afterCommit?.(uncertain.actions)
       return uncertain
     }
 
@@ -134,12 +144,14 @@ export const makeCommit = (deps: CommitDeps) => {
       if ('unchanged' in plan) return ((await concluded()) ?? { answer: plan.unchanged }).answer
 
       if (!callerIsThere()) throw new ControlError('request_timeout', 'the caller has gone, or was cut off')
+      deps.mustBeOpen?.()
       const { writes, events, changes, answer, kept = answer } = plan
+      const actions = events.map(({ action }) => action)
       const feed = changes.length === 0 ? undefined : feedItem(store, changes, clock())
       if (feed) releases.push(holdBack(feed.record))
       const ownItems = writes.map((write) => write.item)
       const markerPosition = ownItems.length
-      const eventWrites = events.flatMap((draft, i) => eventItems(store, eventId(i), draft, attribution))
+      const eventWrites = events.flatMap((draft, i) => eventItems(store, eventId(i), draft, attribution, chain?.name()))
       const items = [...ownItems, ...eventWrites, ...(feed ? [feed.item] : [])]
       const oncePosition = items.length
       if (once) items.push(answerItem(store, once, kept, clock()))
@@ -160,13 +172,17 @@ export const makeCommit = (deps: CommitDeps) => {
         }
         if (failure.kind === 'conflict' || failure.kind === 'throttled') continue
         if (failure.kind === 'unknown') {
-          uncertain = { answer, record: feed?.record }
+          uncertain = { answer, record: feed?.record, actions }
           continue
         }
         throw thrown instanceof ControlError ? thrown : storeUnavailable(thrown)
       }
+      // No attempt before this one was committed, nor will be: its first event is there now.
+      uncertain = undefined
+      chain?.committed(events.map((draft, i): EventRecord => eventOf(eventId(i), draft, attribution)))
       if (feed) onCommitted(feed.record)
       if (once) once.kept = true
+      await deps.afterCommit?.(actions)
       return answer
     }
   }

@@ -4,6 +4,8 @@ import { liveLineages, type PrincipalRecord } from '../../src/core/principal.ts'
 import { certificateFromItem } from '../../src/store/certificates.ts'
 import type { Item, Store } from '../../src/store/client.ts'
 import { principalFromItem } from '../../src/store/principals.ts'
+import { findAuditBreaches } from './audit-checker.ts'
+import { findControlBreaches } from './control-checker.ts'
 
 const scan = async (store: Store, TableName: string): Promise<Item[]> => {
   const items: Item[] = []
@@ -18,8 +20,15 @@ const scan = async (store: Store, TableName: string): Promise<Item[]> => {
 
 const versionActions = new Set(['principal.update', 'principal.suspend', 'principal.activate', 'principal.delete'])
 
-/** Reads all three tables and says every breach of the invariants of the data contract; none is an empty list. */
-export const findBreaches = async (store: Store, now = Date.now()): Promise<string[]> => {
+/**
+ * Reads all three tables and says every breach of the invariants of the data contract; none is an empty list. `allLinked`:
+ * all is quiet, and each audit event must be in a chain.
+ */
+export const findBreaches = async (
+  store: Store,
+  now = Date.now(),
+  { allLinked = false }: { allLinked?: boolean } = {},
+): Promise<string[]> => {
   const breaches: string[] = []
   const must = (holds: boolean, what: string): void => {
     if (!holds) breaches.push(what)
@@ -38,6 +47,7 @@ export const findBreaches = async (store: Store, now = Date.now()): Promise<stri
   const eventsOf = (target: string, action: string) =>
     events.filter((event) => event['target'] === target && event['action'] === action && event['outcome'] === 'success')
 
+  breaches.push(...findAuditBreaches(control, allLinked), ...findControlBreaches(control, allLinked))
   for (const event of events)
     must(
       byKey.has(`TARGET#${event['target']}|${event['event_id']}`),
@@ -56,7 +66,16 @@ export const findBreaches = async (store: Store, now = Date.now()): Promise<stri
       `${id}: supersede events`,
     )
     const crl = byKey.get(`CRL#${row.issuer_id}#${id.slice(-2)}|${id}`)
-    must((crl !== undefined) === (row.revoked_at !== undefined), `${id}: CRL record`)
+    // One that was superseded has a record as well, unless it expired before its grace was over.
+    if (row.revoked_at !== undefined || row.superseded_by === undefined)
+      must((crl !== undefined) === (row.revoked_at !== undefined), `${id}: CRL record`)
+    if (crl !== undefined) {
+      const [reason, superseded] =
+        row.revoked_at === undefined ? ['superseded', row.superseded_at] : [row.revocation_reason, undefined]
+      must(crl['reason'] === reason && crl['superseded_at'] === superseded, `${id}: what its CRL record says`)
+      must(crl['expires_at'] === row.expires_at, `${id}: expiry of its CRL record`)
+      if (row.revoked_at !== undefined) must(crl['revoked_at'] === row.revoked_at, `${id}: time of its CRL record`)
+    }
     const key = byKey.get(`KEY#${row.spki_sha256}|KEY`)
     must(key?.['principal_id'] === row.principal_id, `${id}: its key belongs to ${key?.['principal_id']}`)
     if (row.revocation_reason === 'key_compromise')
