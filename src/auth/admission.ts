@@ -16,6 +16,8 @@ const maximumReads = 50
 
 export interface AdmissionDeps {
   rules: () => VerdictRules
+  /** Throws `store_unavailable` when it was not read for longer than a decision lives which issuers are trusted. */
+  knowIssuers: () => Promise<void> | undefined
   decisions: Decisions
   readRows: (wanted: RowsWanted) => Promise<AdmissionRows>
   clock: () => number
@@ -29,7 +31,15 @@ export interface AdmissionDeps {
  * Lets in, or throws the ControlError that says why not: a 401 code, or `store_unavailable` when the registry could not
  * be asked. In the steady state this reads nothing: a decision is kept until the feed drops it, 45 s at the longest.
  */
-export const makeAdmit = ({ rules, decisions, readRows, clock, recordFirstUse, onDenied }: AdmissionDeps) => {
+export const makeAdmit = ({
+  rules,
+  knowIssuers,
+  decisions,
+  readRows,
+  clock,
+  recordFirstUse,
+  onDenied,
+}: AdmissionDeps) => {
   const reading = new Map<string, Promise<Decision>>()
 
   const readDecision = async (presented: Presented, principalId: string): Promise<Decision> => {
@@ -71,6 +81,8 @@ export const makeAdmit = ({ rules, decisions, readRows, clock, recordFirstUse, o
     }
     if (presented.claimed === undefined) return refuse('certificate_untrusted')
     const principalId = presented.claimed.principal_id
+    const learning = knowIssuers()
+    if (learning !== undefined) await learning
     for (let uses = 0; ; uses++) {
       const decision = await decisionFor(presented, principalId)
       const verdict = verdictOf(presented, decision.rows, rules(), clock())

@@ -5,6 +5,8 @@ import type { Admitted, Presented } from './caller.ts'
 export interface VerdictRules {
   /** How long a certificate lives on after its successor was first used, milliseconds. */
   supersede_grace: number
+  /** Whether what an issuer has signed is let in. */
+  trusts: (issuerId: string) => boolean
 }
 
 export type Verdict = { admitted: Admitted } | { denied: ErrorCode }
@@ -13,6 +15,8 @@ export type Verdict = { admitted: Admitted } | { denied: ErrorCode }
 export const verdictOf = (presented: Presented, rows: AdmissionRows, rules: VerdictRules, now: number): Verdict => {
   const { certificate, principal } = rows
   if (presented.claimed === undefined) return { denied: 'certificate_untrusted' }
+  // Whatever its row says: an issuer that was removed vouches for nobody.
+  if (!rules.trusts(presented.issuer_id)) return { denied: 'certificate_untrusted' }
   const expiresAt = Math.min(presented.expires_at, certificate?.expires_at ?? Number.POSITIVE_INFINITY)
   // A row ends 30 days after its certificate: what we signed and no longer keep is told the truth as well.
   if (certificate === undefined)

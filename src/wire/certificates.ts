@@ -75,25 +75,28 @@ export type ListCertificates = Static<typeof ListCertificates>
 export const CertificatePage = pageOf(Certificate)
 export type CertificatePage = Static<typeof CertificatePage>
 
-/** A row as the wire shows it, its status derived at `now` (Unix milliseconds). */
-export const renderCertificate = (row: CertificateRecord, now: number): Certificate => ({
-  serial_number: row.serial_number,
-  fingerprint: row.fingerprint,
-  principal_id: row.principal_id,
-  principal_type: row.principal_type,
-  status: statusOf(row, now),
-  subject_dn: row.subject_dn,
-  spiffe_id: row.spiffe_id,
-  issuer_id: row.issuer_id,
-  issued_at: toRfc3339(row.issued_at),
-  not_before: toRfc3339(row.not_before),
-  expires_at: toRfc3339(row.expires_at),
-  issued_by: row.issued_by,
-  kind: row.kind,
-  ...(row.renewed_from === undefined ? {} : { renewed_from: row.renewed_from }),
-  ...(row.superseded_by === undefined ? {} : { superseded_by: row.superseded_by }),
-  ...(row.first_used_at === undefined ? {} : { first_used_at: toRfc3339(row.first_used_at) }),
-  ...(row.revoked_at === undefined ? {} : { revoked_at: toRfc3339(row.revoked_at) }),
-  ...(row.revocation_reason === undefined ? {} : { revocation_reason: row.revocation_reason }),
-  ...(row.description === undefined ? {} : { description: row.description }),
-})
+const written = (at: number | undefined): string | undefined => (at === undefined ? undefined : toRfc3339(at))
+
+/** A row as the wire shows it, its status derived at `now` (Unix milliseconds); undefined is what the row has not. */
+export const renderCertificate = (row: CertificateRecord, now: number): Certificate =>
+  ({
+    serial_number: row.serial_number,
+    fingerprint: row.fingerprint,
+    principal_id: row.principal_id,
+    principal_type: row.principal_type,
+    status: statusOf(row, now),
+    subject_dn: row.subject_dn,
+    spiffe_id: row.spiffe_id,
+    issuer_id: row.issuer_id,
+    issued_at: toRfc3339(row.issued_at),
+    not_before: toRfc3339(row.not_before),
+    expires_at: toRfc3339(row.expires_at),
+    issued_by: row.issued_by,
+    kind: row.kind,
+    renewed_from: row.renewed_from,
+    superseded_by: row.superseded_by,
+    first_used_at: written(row.first_used_at),
+    revoked_at: written(row.revoked_at),
+    revocation_reason: row.revocation_reason,
+    description: row.description,
+  }) as Certificate

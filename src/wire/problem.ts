@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { type ErrorCode, errorCodes } from '../core/errors.ts'
 import { oneOf } from './fields.ts'
+import { Straggler } from './stragglers.ts'
 
 /** The one table of statuses: a code without a line here does not compile. */
 export const statusOfCode = {
@@ -94,6 +95,7 @@ export const Problem = Type.Object(
     errors: Type.Optional(
       Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }, { additionalProperties: false })),
     ),
+    stragglers: Type.Optional(Type.Array(Straggler, { description: 'Of `rotation_not_ready`: who is not' })),
   },
   { additionalProperties: false, description: 'A refusal (RFC 9457)' },
 )
@@ -103,10 +105,11 @@ export interface ProblemSource {
   code: ErrorCode
   detail?: string | undefined
   errors?: { pointer: string; detail: string }[] | undefined
+  stragglers?: Straggler[] | undefined
 }
 
 /** The problem document of a refusal. @see RFC 9457 §3 */
-export const problemOf = ({ code, detail, errors }: ProblemSource, requestId: string): Problem => ({
+export const problemOf = ({ code, detail, errors, stragglers }: ProblemSource, requestId: string): Problem => ({
   type: problemTypeOf(code),
   title: titleOfCode[code],
   status: statusOfCode[code],
@@ -114,4 +117,5 @@ export const problemOf = ({ code, detail, errors }: ProblemSource, requestId: st
   code,
   request_id: requestId,
   ...(errors === undefined || errors.length === 0 ? {} : { errors }),
+  ...(stragglers === undefined || stragglers.length === 0 ? {} : { stragglers }),
 })

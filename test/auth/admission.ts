@@ -19,7 +19,7 @@ t.teardown(async () => {
 })
 const source = { remote_address: '127.0.0.1', request_id: 'r' }
 const start = Date.UTC(2026, 5, 1)
-const rules = () => ({ supersede_grace: 5 * minute })
+const rules = () => ({ supersede_grace: 5 * minute, trusts: () => true })
 let made = 0
 
 /** Admission of one worker over the real store, on a clock that the test sets; reads can be held up on their way back. */
@@ -38,6 +38,7 @@ const open = async () => {
   const clock = () => now
   const admit = makeAdmit({
     rules,
+    knowIssuers: () => undefined,
     decisions,
     clock,
     readRows: async (wanted) => {

@@ -90,7 +90,7 @@ const decide = (one: Case) =>
       certificate: one.certificate === null ? undefined : certificateFromItem({ ...certificate, ...one.certificate }),
       principal: one.principal === null ? undefined : ({ ...principal, ...one.principal } as PrincipalRecord),
     },
-    { supersede_grace: grace },
+    { supersede_grace: grace, trusts: () => true },
     now,
   )
 
