@@ -1,51 +1,160 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Presented } from '../auth/caller.ts'
 import type { ActiveIssuer } from '../authority/issuing.ts'
+import { type AuthorityRecord, type IssuerState, type StoredAuthorities, stateOf } from '../core/authority.ts'
 import { sha256Hex } from '../core/bytes.ts'
+import { day, second } from '../core/time.ts'
 import { makeIssueClientCertificate } from '../pki/certificate.ts'
 import { presentedBy } from '../pki/inspect.ts'
+import { type Issuer, issuerIdOf, issuerOf } from '../pki/issuer.ts'
+import { spkiOf } from '../pki/keys.ts'
 import type { ClientProfile } from '../pki/profile.ts'
+import { rememberPresented } from '../pki/remember-presented.ts'
+import type { Signer } from '../pki/signer.ts'
+import { type TrustBundle as Roots, verifyIssuer } from '../pki/trust.ts'
 import type { TrustBundle } from '../wire/trust-bundle.ts'
 import type { Secrets } from './secrets.ts'
 
-const spkiSha256 = (certificate: X509Certificate): string =>
-  sha256Hex(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+/** Issuers of which this process has been told that they are in KMS. */
+export interface StoredKeys {
+  /** Names the keys that are wanted; those that are not named any more are let go. */
+  want(kmsKeyIds: string[]): void
+  known(): Signer[]
+}
 
-const authoritiesOf = (secrets: Secrets, profile: ClientProfile) => {
-  const { bundle, issuers, serverIssuer } = secrets
-  const signing = issuers.find((issuer) => issuer.signer !== undefined)
-  const active: ActiveIssuer | undefined = signing && {
-    issuer: signing,
-    profile,
-    sign: makeIssueClientCertificate({ issuer: signing, profile }),
+export interface AuthoritiesDeps {
+  secrets: () => Secrets
+  stored: () => StoredAuthorities
+  profile: ClientProfile
+  clock: () => number
+  keys?: StoredKeys | undefined
+}
+
+/** A removed issuer's key is held so long, for its last CRL. Milliseconds. */
+const keyOutlives = day
+
+const spkiSha256 = (certificate: X509Certificate): string => sha256Hex(spkiOf(certificate.publicKey))
+
+/** An issuer as its row has it, undefined when that is of no use. */
+const readRow = (row: AuthorityRecord, keys: Signer[]): Issuer | undefined => {
+  try {
+    const signer = keys.find((key) => issuerIdOf(spkiOf(key.publicKey)) === row.issuer_id)
+    const issuer = issuerOf(Buffer.from(row.certificate_der), signer)
+    return issuer.issuer_id === row.issuer_id ? issuer : undefined
+  } catch {
+    return undefined
   }
-  const authorityCertificates = [
-    ...bundle.roots,
-    ...issuers.map((issuer) => issuer.certificate),
-    ...(serverIssuer ? [serverIssuer.certificate] : []),
+}
+
+/** A row alone is never trusted: a root of this server's own bundle must have signed it. One that has ended is known still. */
+const isSigned = (issuer: Issuer, bundle: Roots, now: number): boolean =>
+  verifyIssuer(issuer.certificate, bundle, Math.min(now, issuer.not_after - second), 'client') === undefined
+
+const withoutKey = ({ signer: _, ...issuer }: Issuer): Issuer => issuer
+
+const authoritiesOf = (deps: AuthoritiesDeps, secrets: Secrets, stored: StoredAuthorities) => {
+  const { profile, clock } = deps
+  const { bundle, serverIssuer } = secrets
+  const now = clock()
+  const rows = new Map(stored.issuers.map((row) => [row.issuer_id, row]))
+  const states = new Map(stored.issuers.map((row) => [row.issuer_id, stateOf(row, stored.active?.issuer_id)]))
+  const isRemoved = ({ issuer_id }: { issuer_id: string }): boolean => states.get(issuer_id) === 'removed'
+
+  // A server that was given no issuer signs nothing, whatever the registry offers.
+  const verifiesOnly = secrets.issuers.length === 0
+  const wanted = stored.issuers.flatMap((row) =>
+    row.kms_key_id !== undefined && (!isRemoved(row) || (row.removed_at ?? 0) > now - keyOutlives)
+      ? [row.kms_key_id]
+      : [],
+  )
+  if (!verifiesOnly) deps.keys?.want(wanted)
+  const keys = verifiesOnly ? [] : (deps.keys?.known() ?? [])
+
+  const own = new Map(secrets.issuers.map((issuer) => [issuer.issuer_id, issuer]))
+  const all = [
+    ...secrets.issuers.map((issuer) => {
+      const signer = issuer.signer ?? keys.find((key) => issuerIdOf(spkiOf(key.publicKey)) === issuer.issuer_id)
+      return signer === undefined ? issuer : { ...issuer, signer }
+    }),
+    ...stored.issuers.flatMap((row) => (own.has(row.issuer_id) ? [] : (readRow(row, keys) ?? []))),
   ]
+  const vouchedFor = (issuer: Issuer): boolean => own.has(issuer.issuer_id) || isSigned(issuer, bundle, now)
+  const issuers = all.filter((issuer) => !isRemoved(issuer) && vouchedFor(issuer))
+  // Of a row that no root vouches for nothing is signed, not even a last list.
+  const removed = all.filter(isRemoved).map((issuer) => (vouchedFor(issuer) ? issuer : withoutKey(issuer)))
+
+  const withKey = issuers.filter((issuer) => issuer.signer !== undefined)
+  const pointed = withKey.find((issuer) => issuer.issuer_id === stored.active?.issuer_id)
+  // As long as no admin has said which one signs, it is the first that is configured with its key.
+  const isConfigured = stored.active === undefined || stored.active.adopted === true
+  const firstConfigured = withKey.find(({ issuer_id }) => own.has(issuer_id) && states.get(issuer_id) !== 'retired')
+  const signing = isConfigured ? (firstConfigured ?? pointed) : pointed
+  const active: ActiveIssuer | undefined =
+    signing === undefined || verifiesOnly
+      ? undefined
+      : { issuer: signing, profile, sign: makeIssueClientCertificate({ issuer: signing, profile }) }
+
+  const trusted = new Map(issuers.map((issuer) => [issuer.issuer_id, issuer]))
+  const known = [...issuers, ...removed]
   const trustBundle: TrustBundle = { roots_pem: bundle.pem, sha256: bundle.sha256, version: bundle.version }
+  const stateHere = (issuerId: string): IssuerState =>
+    states.get(issuerId) ?? (stored.active === undefined && issuerId === signing?.issuer_id ? 'active' : 'prepared')
   return {
+    /** All that are known and not removed, with a `signer` where this process has the key. */
+    issuers,
+    /** Those whose certificates are refused; enough of them to say so, and to sign a last CRL. */
+    removed,
+    /** Those of the configuration alone, in its order. */
+    configured: secrets.issuers,
     active,
+    roots: bundle,
     trustBundle,
-    keys: new Set(authorityCertificates.map(spkiSha256)),
-    certificates: new Map(issuers.map((issuer) => [issuer.issuer_id, issuer.der])),
-    present: (certificate: X509Certificate): Presented | undefined => presentedBy(certificate, issuers, profile),
+    verifiesOnly,
+    stored,
+    rowOf: (issuerId: string): AuthorityRecord | undefined => rows.get(issuerId),
+    stateOf: stateHere,
+    trusts: (issuerId: string): boolean => trusted.has(issuerId),
+    /** An issuer that is trusted, undefined otherwise. */
+    trusted: (issuerId: string): Issuer | undefined => trusted.get(issuerId),
+    keys: new Set(
+      [
+        ...bundle.roots,
+        ...known.map((issuer) => issuer.certificate),
+        ...(serverIssuer ? [serverIssuer.certificate] : []),
+      ].map(spkiSha256),
+    ),
+    /** Removed ones as well: whoever has a chain of theirs can look at it. */
+    certificates: new Map(known.map((issuer) => [issuer.issuer_id, issuer.der])),
+    /** Also of a removed issuer, so that its holder is told. */
+    present: rememberPresented((certificate): Presented | undefined => presentedBy(certificate, known, profile)),
+    /** Ids of the issuers that this process can sign with now. */
+    usableKeys: (): string[] =>
+      verifiesOnly
+        ? []
+        : issuers.flatMap(({ issuer_id, signer }) =>
+            signer === undefined || signer.ready?.() === false ? [] : [issuer_id],
+          ),
+    /** For those who verify our certificates without us: issuers, then roots, in an order that all servers agree on. */
+    truststorePem: [
+      ...[...issuers].sort((a, b) => (a.issuer_id < b.issuer_id ? -1 : 1)).map(({ pem }) => pem),
+      bundle.pem,
+    ].join(''),
     /** Unix milliseconds of the first end among them. */
     rootsEnd: Math.min(...bundle.roots.map((root) => root.validToDate.getTime())),
-    issuersEnd: Math.min(...issuers.map((issuer) => issuer.not_after)),
+    /** Of the issuer that signs: one that was replaced may end in peace. */
+    issuersEnd: active?.issuer.not_after ?? Math.min(...issuers.map((issuer) => issuer.not_after)),
     horizon: Math.max(0, ...issuers.map((issuer) => issuer.not_after)),
   }
 }
 
-/** What follows from the secrets in use, worked out once for each set of them. */
-export const makeAuthorities = (secrets: () => Secrets, profile: ClientProfile) => {
-  let from: Secrets | undefined
+/** What follows from the secrets in use and from the registry, worked out once for each state of both. */
+export const makeAuthorities = (deps: AuthoritiesDeps) => {
+  let from: [Secrets, StoredAuthorities] | undefined
   let made: ReturnType<typeof authoritiesOf> | undefined
   return (): ReturnType<typeof authoritiesOf> => {
-    const now = secrets()
-    if (made === undefined || from !== now) {
-      made = authoritiesOf(now, profile)
+    const now: [Secrets, StoredAuthorities] = [deps.secrets(), deps.stored()]
+    if (made === undefined || from?.[0] !== now[0] || from[1] !== now[1]) {
+      made = authoritiesOf(deps, ...now)
       from = now
     }
     return made

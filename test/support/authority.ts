@@ -38,6 +38,7 @@ export const makeAuthority = async (now = Date.now()) => {
   const root_pem = certificatePem(rootDer)
   return {
     root,
+    rootKey: rootKey.privateKey,
     issuer: issuerOf(issuerDer, makeLocalSigner(issuerKey.privateKey)),
     serverIssuer,
     serverIssuerKey: serverIssuerKey.privateKey,
