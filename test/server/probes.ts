@@ -2,7 +2,10 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import t, { type Test } from 'tap'
+import type { CrlHead } from '../../src/core/crl.ts'
+import { day } from '../../src/core/time.ts'
 import { parseCidrs } from '../../src/server/cidr.ts'
+import type { HeldCrl } from '../../src/server/crls.ts'
 import { makeHealthServer } from '../../src/server/health-app.ts'
 import { makeMetrics } from '../../src/server/metrics.ts'
 import { makeMetricsServer } from '../../src/server/metrics-app.ts'
@@ -117,7 +120,13 @@ t.test('public files can be cached, and nothing else is served', async (t) => {
   let roots = 'roots'
   const { get } = await listen(
     t,
-    makePkiServer({ trustBundle: () => roots, issuerCertificates: () => new Map([['0123456789abcdef', der]]) }),
+    makePkiServer({
+      trustBundle: () => roots,
+      issuerCertificates: () => new Map([['0123456789abcdef', der]]),
+      ocsp: { answer: async () => ({ der }), clock: Date.now },
+      crl: () => undefined,
+      clock: Date.now,
+    }),
   )
   const bundle = await get('/pki/trust-bundle.pem')
   t.equal(bundle.headers.get('content-type'), 'application/x-pem-file')
@@ -191,4 +200,64 @@ t.test('metrics that cannot be gathered are no crash', async (t) => {
     makeMetricsServer({ contentType: 'text/plain', text: () => Promise.reject(new Error('secret')) }),
   )
   t.same(await read(get('/metrics')), [503, 'unavailable\n'])
+})
+
+t.test('a CRL is cached for as long as it may be, and one that is not built yet is asked for again', async (t) => {
+  const der = Buffer.from('3003020101', 'hex')
+  const thisUpdate = Date.parse('2026-11-21T12:00:00Z')
+  const head: CrlHead = {
+    issuer_id: '0123456789abcdef',
+    number: 7,
+    build_id: 'b',
+    this_update: thisUpdate,
+    next_update: thisUpdate + day,
+    read_at: thisUpdate + 1,
+    final: false,
+    entries: 0,
+    chunks: 1,
+    size: der.length,
+    sha256: 'ab'.repeat(32),
+    build_ms: 1,
+  }
+  let now = thisUpdate
+  let held: HeldCrl | 'pending' | undefined = { head, der }
+  const { get } = await listen(
+    t,
+    makePkiServer({
+      trustBundle: () => '',
+      issuerCertificates: () => new Map(),
+      crl: (issuerId) => (issuerId === head.issuer_id ? held : undefined),
+      clock: () => now,
+      ocsp: { answer: async () => ({ der }), clock: () => now },
+    }),
+  )
+  const path = '/pki/issuers/0123456789abcdef.crl'
+  const lives: [what: string, at: number, seconds: number][] = [
+    ['a new one', thisUpdate, 60],
+    ['20 s before its end', thisUpdate + day - 20_500, 20],
+    ['one that is over', thisUpdate + day, 0],
+    ['long after', thisUpdate + 9 * day, 0],
+  ]
+  for (const [what, at, seconds] of lives) {
+    now = at
+    const answer = await get(path)
+    t.equal(answer.headers.get('cache-control'), `public, max-age=${seconds}`, what)
+    t.equal(answer.headers.get('content-type'), 'application/pkix-crl')
+    t.equal(answer.headers.get('last-modified'), 'Sat, 21 Nov 2026 12:00:00 GMT')
+    t.same(Buffer.from(await answer.arrayBuffer()), der)
+  }
+  const conditions: [header: string, value: string, status: number][] = [
+    ['if-none-match', `"${'ab'.repeat(16)}"`, 304],
+    ['if-none-match', '"other"', 200],
+    ['if-modified-since', 'Sat, 21 Nov 2026 12:00:00 GMT', 304],
+    ['if-modified-since', 'Sat, 21 Nov 2026 11:59:59 GMT', 200],
+    ['if-modified-since', 'yesterday', 200],
+  ]
+  for (const [header, value, status] of conditions)
+    t.equal((await get(path, { headers: { [header]: value } })).status, status, `${header}: ${value}`)
+  t.equal((await get(path, { method: 'POST' })).status, 405)
+  t.equal((await get('/pki/issuers/0123456789abcdee.crl')).status, 404)
+  held = 'pending'
+  const pending = await get(path)
+  t.same([pending.status, pending.headers.get('retry-after')], [503, '2'])
 })
