@@ -4,6 +4,7 @@ import type { Verb } from '../noun.ts'
 import { limitOption, makeReadMoment } from '../options.ts'
 import type { Session } from '../session.ts'
 import { auditView } from '../views.ts'
+import { exportVerb, verifyVerb } from './audit-proof.ts'
 
 const collection = '/v1/audit-events'
 
@@ -72,4 +73,9 @@ const tail = (session: Session): Verb => ({
   },
 })
 
-export const auditVerbs = (session: Session): Verb[] => [list(session), tail(session)]
+export const auditVerbs = (session: Session): Verb[] => [
+  list(session),
+  tail(session),
+  exportVerb(session),
+  verifyVerb(session),
+]
