@@ -13,7 +13,7 @@ import {
   sendPending,
   stageCertificate,
 } from './installation.ts'
-import { findPending, type Pending, storePending } from './pending.ts'
+import { findPending, type Pending, type PendingRequest, storePending } from './pending.ts'
 import type { Session } from './session.ts'
 
 export interface GenerateOptions {
@@ -27,22 +27,27 @@ export interface GenerateOptions {
   force: boolean
 }
 
-const endpoint = '/v1/certificates'
+export const endpoint = '/v1/certificates'
 const names = { cert: 'cert.pem', key: 'key.pem', ca: 'ca.pem' } as const
 
-type Wish = Omit<IssueCertificate, 'csr_pem'>
+/** What is asked for, without the request of the key. */
+export type CertificateWish = Omit<IssueCertificate, 'csr_pem'>
 
-const wishOf = ({ principalId, validity, description }: GenerateOptions): Wish => ({
+export const wishOf = ({
+  principalId,
+  validity,
+  description,
+}: Pick<GenerateOptions, 'principalId' | 'validity' | 'description'>): CertificateWish => ({
   principal_id: principalId,
   ...(validity === undefined ? {} : { validity_seconds: validity }),
   ...(description === undefined ? {} : { description }),
 })
 
 /** True when a request that was left unfinished asked for the same. */
-const asksFor = (pending: Pending, wish: Wish): boolean => {
-  const { csr_pem: _csr, ...asked } = JSON.parse(pending.request.body) as IssueCertificate
+export const asksFor = (request: PendingRequest, wish: CertificateWish): boolean => {
+  const { csr_pem: _csr, ...asked } = JSON.parse(request.body) as IssueCertificate
   const text = (value: object) => JSON.stringify(Object.entries(value).sort())
-  return pending.request.path === endpoint && text(asked) === text(wish)
+  return request.path === endpoint && text(asked) === text(wish)
 }
 
 /** A certificate for a request that someone else holds the key of: the same file gives the same answer for a day. */
@@ -64,7 +69,7 @@ const generateFromCsr = async (
 const prepare = async (session: Session, options: GenerateOptions, paths: IdentityPaths): Promise<Pending> => {
   const wish = wishOf(options)
   const left = await findPending(paths.key, session.io.now())
-  if (left !== undefined && asksFor(left, wish)) {
+  if (left !== undefined && asksFor(left.request, wish)) {
     await session.note('Going on with a request that was left unfinished.')
     return left
   }

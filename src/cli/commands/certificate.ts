@@ -9,52 +9,20 @@ import {
   limitOption,
   makeReadMoment,
   readPrincipalId,
-  readSeconds,
   readSerialNumber,
   reasonOption,
+  validityOption,
   yesOption,
 } from '../options.ts'
 import { confirm } from '../prompt.ts'
 import type { Session } from '../session.ts'
 import { certificateView, revocationView } from '../views.ts'
 import { inspectVerb, verifyVerb } from './certificate-files.ts'
+import { generateVerb } from './certificate-generate.ts'
 
 const collection = '/v1/certificates'
 
 const serialArgument = () => new Argument('<serial>', 'serial number, hex').argParser(readSerialNumber)
-const validityOption = (otherwise: string) =>
-  new Option('--validity <time>', `how long it is good for, e.g. 30d; ${otherwise}`).argParser(readSeconds)
-
-const generateVerb = (session: Session): Verb => ({
-  name: 'generate',
-  summary: 'make a key and have a certificate issued for it',
-  description:
-    'Writes key.pem (0600), cert.pem (the certificate, then its issuer) and ca.pem (the trust bundle). The key is made here and never leaves this machine. When the answer is lost, run the same command again: it goes on with the same key and gets the same certificate.',
-  arguments: [new Argument('<principal-id>', 'whose certificate').argParser(readPrincipalId)],
-  options: [
-    new Option('--output-dir <directory>', 'where the files go; made if need be').makeOptionMandatory(),
-    validityOption('the server’s default otherwise'),
-    new Option('--csr <file>', 'sign this request instead; its key stays where it is'),
-    new Option('--description <text>', 'a note in the registry'),
-    forceOption(),
-  ],
-  examples: [
-    'airunner certificate generate build-7 --output-dir ./build-7 --validity 30d',
-    'airunner cert generate build-7 --output-dir ./build-7 --csr build-7.csr',
-  ],
-  run: async ({ arguments: [principalId], options }) => {
-    const { generate } = await import('../generate.ts')
-    const issued = await generate(session, {
-      principalId: principalId as string,
-      outputDir: options.outputDir,
-      ...(options.validity === undefined ? {} : { validity: options.validity }),
-      ...(options.csr === undefined ? {} : { csr: options.csr }),
-      ...(options.description === undefined ? {} : { description: options.description }),
-      force: options.force === true,
-    })
-    await session.print().record(certificateView, issued.certificate)
-  },
-})
 
 const listVerb = (session: Session): Verb => ({
   name: 'list',
