@@ -1,8 +1,14 @@
-import { X509Certificate } from 'node:crypto'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import type { IssuerState } from '../../src/core/authority.ts'
+import { readIssuers } from '../../src/pki/issuer.ts'
+import { makeLocalSigner } from '../../src/pki/local-signer.ts'
+import type { Item } from '../../src/store/client.ts'
+import { controlKey } from '../../src/store/schema.ts'
 import { runCli, workDirectory } from '../support/cli.ts'
+import { makeNextIssuer } from '../support/rotation.ts'
 import { startTestStore } from '../support/store.ts'
 
 const store = await startTestStore()
@@ -57,6 +63,52 @@ Ready
   t.equal(third.code, 0, third.stderr)
   t.match(third.stderr, /\[1\/6] root and issuers: found/)
   t.match(third.stderr, /\[4\/6] admin certificate, registered: made/)
+})
+
+t.test('in the middle of a rotation the admin is certified by the issuer that signs, and no other', async (t) => {
+  const directory = join(await workDirectory(t), 'certs')
+  const argv = [
+    'bootstrap',
+    '--local',
+    '--output-dir',
+    directory,
+    ...tables('rotated'),
+    '--hostname',
+    'plane.example.com',
+  ]
+  const path = (name: string) => join(directory, name)
+  const run = async () => (await runCli(argv, { env })).stderr
+  await run()
+  const before = await readFile(path('admin-cert.pem'))
+  const [old] = readIssuers(await readFile(path('issuer-cert.pem'), 'utf8'))
+  const root = new X509Certificate(await readFile(path('ca-cert.pem')))
+  const signer = makeLocalSigner(createPrivateKey(await readFile(path('ca-key.pem'))))
+  const next = await makeNextIssuer({ certificate: root, signer }, 'next issuer')
+  await appendFile(path('issuer-cert.pem'), next.pem)
+  await appendFile(path('issuer-key.pem'), next.key_pem)
+  const rowOf = (issuer_id: string, pem: string, state: IssuerState) => ({
+    ...controlKey.authority(issuer_id),
+    certificate_der: new X509Certificate(pem).raw,
+    state,
+    version: 1,
+  })
+  const write = (row: object) => store.store.put({ TableName: 'rotated_control', Item: row as Item })
+  await write(rowOf(next.issuer_id, next.pem, 'active'))
+  await write({ ...controlKey.authority('ACTIVE'), issuer_id: next.issuer_id, version: 1 })
+
+  t.match(await run(), /Nothing changed/, 'a certificate of the one before is good still')
+  await write(rowOf(old?.issuer_id ?? '', old?.pem ?? '', 'removed'))
+  t.match(await run(), /\[4\/6] admin certificate, registered: renewed/)
+  const after = await readFile(path('admin-cert.pem'))
+  t.notSame(after, before)
+  t.ok(new X509Certificate(after).checkIssued(new X509Certificate(next.pem)), 'of the one that signs')
+  t.match(await run(), /Nothing changed/)
+
+  await writeFile(path('issuer-cert.pem'), old?.pem ?? '')
+  const keys = await readFile(path('issuer-key.pem'), 'utf8')
+  await writeFile(path('issuer-key.pem'), keys.replace(next.key_pem, ''))
+  await rm(path('admin-cert.pem'))
+  t.match(await run(), new RegExp(`the issuer that signs, ${next.issuer_id}, has not its key in the files`))
 })
 
 t.test('it stops rather than replace: a missing root key, another store that does not know the admin', async (t) => {

@@ -19,8 +19,8 @@ export type AdminFiles = Pick<BootstrapFiles, 'caCert' | 'adminCert' | 'adminKey
 export interface AdminDeps {
   directory: string
   adminId: string
-  root: X509Certificate
-  rootPem: string
+  /** All roots of this plane. */
+  rootsPem: string
   /** Digests of values that a new CA has made worthless. */
   replaceable: readonly string[]
   /** Ids of the issuers whose certificates are let in. */
@@ -64,17 +64,18 @@ const lost = (what: string, why: string, next: string) => new BootstrapProblem(`
 /** A directory of the administrator's own, with the files of this plane or of none. */
 export const prepareDirectory = async ({
   directory,
-  root,
-  rootPem,
+  rootsPem,
   replaceable,
-}: Pick<AdminDeps, 'directory' | 'root' | 'rootPem' | 'replaceable'>): Promise<AdminFiles> => {
+}: Pick<AdminDeps, 'directory' | 'rootsPem' | 'replaceable'>): Promise<AdminFiles> => {
   const { caCert, adminCert, adminKey } = bootstrapFilesIn(directory)
   await makePrivateDirectory(directory)
   const found = await readIfThere(caCert)
-  if (found === rootPem) return { caCert, adminCert, adminKey }
-  if (found !== undefined && !replaceable.includes(sha256Hex(found)) && !holds(found, root))
+  if (found === rootsPem) return { caCert, adminCert, adminKey }
+  const roots = readCertificateChain(rootsPem)
+  if (found !== undefined && !replaceable.includes(sha256Hex(found)) && !roots.some((each) => holds(found, each)))
     throw lost(caCert, 'it is the root of another plane', 'Choose another --output-dir.')
-  if (found === undefined || !holds(found, root)) await replaceFile(caCert, rootPem)
+  // Before the server shows a certificate of a new root, whoever connects to it must trust that root.
+  if (found === undefined || !roots.every((each) => holds(found, each))) await replaceFile(caCert, rootsPem)
   return { caCert, adminCert, adminKey }
 }
 

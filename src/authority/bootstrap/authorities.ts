@@ -12,8 +12,8 @@ import { authorityName, issuerMargin } from './root.ts'
 
 export interface Authorities {
   rootPem: string
-  /** Of client certificates, with its key. */
-  issuer: Issuer
+  /** Of client certificates, one at least with its key; several while a rotation is under way. */
+  issuers: Issuer[]
   /** Of server certificates, with its key. */
   serverIssuer: Issuer
   outcome: Outcome
@@ -63,17 +63,37 @@ const rootsOf = (pem: string, files: BootstrapFiles, now: number): X509Certifica
   }
 }
 
+/** The issuers of a rotation, at least one of them with its key; empty when there is but one, or something is wrong. */
+const severalIn = (certificates: string, keys: string): Issuer[] => {
+  try {
+    const issuers = readIssuers(certificates, keys)
+    return issuers.some(({ signer }) => signer !== undefined) ? issuers : []
+  } catch {
+    return []
+  }
+}
+
 const findOrMakeIssuer = async (
   { files, hostname, clock }: AuthoritiesDeps,
   root: Root,
   usage: 'client' | 'server',
-): Promise<{ issuer: Issuer; outcome: Outcome }> => {
+): Promise<{ issuer: Issuer; issuers: Issuer[]; outcome: Outcome }> => {
   const now = clock()
   const [certificateFile, keyFile] =
     usage === 'client' ? [files.issuerCert, files.issuerKey] : [files.serverIssuerCert, files.serverIssuerKey]
   const pem = await readIfThere(certificateFile)
   if (pem !== undefined && (await readIfThere(keyFile)) === undefined)
     throw new BootstrapProblem(`${keyFile} is missing: restore it, or remove ${certificateFile} to make a new issuer`)
+  const several = pem === undefined ? [] : severalIn(pem, (await readIfThere(keyFile)) ?? '')
+  if (several.length > 1) {
+    // A rotation is under way, and it is not ours to say which of them stays.
+    for (const { certificate } of several) {
+      const problem = verifyIssuer(certificate, readTrustBundle(root.pem, now), now, usage)
+      if (problem !== undefined) throw new BootstrapProblem(`${certificateFile}: ${problem}`)
+    }
+    const issuer = several.find(({ signer }) => signer !== undefined) as Issuer
+    return { issuer, issuers: several, outcome: 'found' }
+  }
   const key = await findOrMakeKey(keyFile)
   const read = (text: string): Issuer => {
     try {
@@ -93,7 +113,7 @@ const findOrMakeIssuer = async (
     if (!nearEnd) {
       const problem = verifyIssuer(found.certificate, bundle, now, usage)
       if (problem !== undefined) throw new BootstrapProblem(`${certificateFile}: ${problem}`)
-      return { issuer: found, outcome: 'found' }
+      return { issuer: found, issuers: [found], outcome: 'found' }
     }
   }
   if (root.key === undefined)
@@ -106,7 +126,8 @@ const findOrMakeIssuer = async (
     now,
   })
   await replaceFile(certificateFile, made.pem)
-  return { issuer: read(made.pem), outcome: found === undefined ? 'made' : 'renewed' }
+  const issuer = read(made.pem)
+  return { issuer, issuers: [issuer], outcome: found === undefined ? 'made' : 'renewed' }
 }
 
 /** Makes or finds the root and both issuers. Throws BootstrapProblem rather than replace what does not fit. */
@@ -117,7 +138,7 @@ export const findOrMakeAuthorities = async (deps: AuthoritiesDeps): Promise<Auth
   const outcomes = [root.made ? 'made' : 'found', clients.outcome, servers.outcome] as const
   return {
     rootPem: root.pem,
-    issuer: clients.issuer,
+    issuers: clients.issuers,
     serverIssuer: servers.issuer,
     outcome: outcomes.find((outcome) => outcome !== 'found') ?? 'found',
   }

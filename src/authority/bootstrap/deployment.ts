@@ -4,34 +4,30 @@ import { systemClock } from '../../core/time.ts'
 import { type Issuer, issuerIdOf } from '../../pki/issuer.ts'
 import { spkiOf } from '../../pki/keys.ts'
 import type { KmsSigner } from '../../pki/kms-signer.ts'
-import { certificatePem } from '../../pki/pem.ts'
-import { readCertificateChain, readTrustBundle, TrustProblem } from '../../pki/trust.ts'
-import { makeBootstrapRecords } from '../../store/bootstrap-record.ts'
-import { openStore } from '../../store/client.ts'
-import { openRegistry, type Registry } from '../../store/registry.ts'
-import type { Tables } from '../../store/schema.ts'
+import { readCertificateChain, readTrustBundle } from '../../pki/trust.ts'
 import { mustBePrivate, NoAdminLeft, type SettledAdmin, settleAdmin } from './admin.ts'
-import { BootstrapProblem } from './keys.ts'
-import { withBootstrapLease } from './lease.ts'
-import { mustAnswer } from './preflight.ts'
+import {
+  type DeploymentPlace,
+  findWaitingKey,
+  type OpenDeployment,
+  openIssuerKey,
+  withDeployment,
+} from './open-deployment.ts'
 import { makeBootstrapRegister } from './register.ts'
 import { settleAuthorities } from './root.ts'
+import { activateNewIssuer, readRotation } from './rotation-state.ts'
 import { settleServer } from './server.ts'
-import { isPlaceholder, type ParameterShelf, type Parameters, type SecretShelf } from './shelves.ts'
+import { isPlaceholder, type Parameters } from './shelves.ts'
 import type { BootstrapStep } from './step.ts'
 import { planUpload, upload } from './upload.ts'
 import { verifyDeployment } from './verify.ts'
 
-export interface DeploymentBootstrap {
+export interface DeploymentBootstrap extends DeploymentPlace {
   output_dir: string
   hostname: string
   admin_id: string
-  tables: Tables
-  region?: string
   /** Arc of the two private extensions, dotted. */
   oid_arc: string
-  parameters: ParameterShelf
-  secrets: SecretShelf
   /** Id, ARN or alias of the issuer's key in KMS; false: it shall be in Secrets Manager. */
   kms_issuer_key?: string | false
   /** Where Terraform puts a key for the issuer: a first run that finds one there must be told. */
@@ -41,13 +37,7 @@ export interface DeploymentBootstrap {
   force_new_ca: boolean
   rotate_server_cert: boolean
   recover_admin: boolean
-  /** Of this run alone, and telling a person who it is: `RUN who`. */
-  owner: string
-  /** Nothing more is written once it is aborted. */
-  signal: AbortSignal
   onStep(step: BootstrapStep): void
-  /** Told when another run stands in the way, before it is watched for a sign of life. */
-  onWait(owner: string): void
   approveNewCa(current: X509Certificate | undefined, issuerKeyStays: boolean): Promise<void>
   approveRotation(current: X509Certificate): Promise<void>
 }
@@ -58,59 +48,6 @@ export interface BootstrappedDeployment {
   kms_issuer_key?: string
   server_expires_at: number
   admin: SettledAdmin
-}
-
-const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
-
-const openIssuerKey = async (keyId: string, region: string | undefined): Promise<KmsSigner> => {
-  const { openKmsSigner } = await import('../../pki/kms-signer.ts')
-  try {
-    return await openKmsSigner({ keyId, ...(region === undefined ? {} : { client: { region } }) })
-  } catch (cause) {
-    if (!(cause instanceof TrustProblem)) throw cause
-    throw new BootstrapProblem(`${keyId} cannot be the key of an issuer: ${cause.message}`, {
-      next: 'Give --kms-issuer-key another key, or `none`.',
-      cause,
-    })
-  }
-}
-
-/** The alias, when there is a key of that name that can be an issuer's, and we may look at it. */
-const findWaitingKey = async (alias: string, region: string | undefined): Promise<string | undefined> => {
-  try {
-    await (await openIssuerKey(alias, region)).close()
-    return alias
-  } catch (error) {
-    const { name = '' } = (error as { cause?: Error }).cause ?? {}
-    if (error instanceof BootstrapProblem || /NotFound|AccessDenied|NotAuthorized/.test(name)) return undefined
-    throw error
-  }
-}
-
-/** Everything below checks, before each write, that this run is still the only one; no try outlives that. */
-const guarded = ({ parameters, secrets }: DeploymentBootstrap, mine: () => number) => {
-  const guard = async (write: (signal: AbortSignal) => Promise<void>): Promise<void> => {
-    const signal = AbortSignal.timeout(mine())
-    try {
-      await write(signal)
-    } catch (error) {
-      if (signal.aborted) mine()
-      throw error
-    }
-  }
-  return {
-    parameters: {
-      read: parameters.read,
-      write: (name, text, more) => guard((signal) => parameters.write(name, text, { ...more, signal })),
-      serverKeyEncryption: parameters.serverKeyEncryption,
-    } satisfies ParameterShelf,
-    secrets: {
-      versions: secrets.versions,
-      read: secrets.read,
-      stage: (name, version, text) => guard((signal) => secrets.stage(name, version, text, signal)),
-      promote: (name, version, from) => guard((signal) => secrets.promote(name, version, from, signal)),
-    } satisfies SecretShelf,
-  }
 }
 
 /**
@@ -139,49 +76,14 @@ const knownIssuers = (issuer: Issuer, { 'issuer-cert': text }: Parameters, repla
  */
 export const bootstrapDeployment = async (wish: DeploymentBootstrap): Promise<BootstrappedDeployment> => {
   await mustBePrivate(wish.output_dir)
-  const store = openStore({ tables: wish.tables, ...(wish.region === undefined ? {} : { region: wish.region }) })
-  try {
-    // Nothing is made before everything that will be needed has answered.
-    await mustAnswer(store)
-    await wish.parameters.read()
-    await wish.secrets.versions('ca-key')
-    await wish.secrets.versions('issuer-key')
-    const registry = openRegistry({
-      store,
-      clock: systemClock,
-      random: Math.random,
-      callerIsThere: () => true,
-      holdBack: () => () => {},
-      onCommitted: () => {},
-    })
-    const records = makeBootstrapRecords(store)
-    const lease = {
-      leases: registry.workLeases,
-      records,
-      owner: wish.owner,
-      clock: systemClock,
-      wait: pause,
-      onWait: wish.onWait,
-    }
-    return await withBootstrapLease(lease, (mine) =>
-      steps(wish, registry, records, () => {
-        wish.signal.throwIfAborted()
-        return mine()
-      }),
-    )
-  } finally {
-    store.close()
-  }
+  return withDeployment(wish, (opened) => steps(wish, opened))
 }
 
 const steps = async (
   wish: DeploymentBootstrap,
-  registry: Registry,
-  records: ReturnType<typeof makeBootstrapRecords>,
-  mine: () => number,
+  { registry, records, parameters, secrets, mine }: OpenDeployment,
 ): Promise<BootstrappedDeployment> => {
   const { hostname, onStep } = wish
-  const { parameters, secrets } = guarded(wish, mine)
   const clock = systemClock
   const before = await parameters.read()
   let kms: KmsSigner | undefined
@@ -202,6 +104,7 @@ const steps = async (
         return kms
       },
       forceNewCa: wish.force_new_ca,
+      rotation: () => readRotation(registry),
       approveNewCa: wish.approveNewCa,
     })
     onStep({
@@ -213,7 +116,6 @@ const steps = async (
     const { vault, issuer, serverIssuer } = settled
     const replacing = settled.record.replaceable !== undefined
     const replaceable = settled.record.replaceable ?? []
-    const rootPem = certificatePem(vault.root.certificate.raw)
 
     // 2. The server's key and certificate, in memory: a crash leaves nothing.
     const encryption = await encryptionOf({ parameters, secrets })
@@ -222,7 +124,8 @@ const steps = async (
       clock,
       parameters: before,
       serverIssuer,
-      bundle: readTrustBundle(rootPem, clock()),
+      serverIssuers: settled.serverIssuers,
+      bundle: readTrustBundle(settled.rootsPem, clock()),
       replaceable,
       ...encryption,
       rotate: wish.rotate_server_cert,
@@ -243,15 +146,14 @@ const steps = async (
     const admin = await settleAdmin({
       directory: wish.output_dir,
       adminId: wish.admin_id,
-      root: vault.root.certificate,
-      rootPem,
+      rootsPem: settled.rootsPem,
       replaceable,
       replacing,
       issuerIds,
       registry,
       clock,
       recover: wish.recover_admin,
-      register: makeBootstrapRegister(wish, registry, settled, rootPem),
+      register: makeBootstrapRegister(wish, registry, settled, settled.rootsPem),
     }).catch((error: unknown) => {
       if (error instanceof NoAdminLeft) return error
       throw error
@@ -271,6 +173,9 @@ const steps = async (
       outcome: written.length === 0 ? 'found' : 'made',
       ...(written.length === 0 ? {} : { detail: written.join(', ') }),
     })
+
+    // What signs is written down, and was an issuer of the old CA. A crash leaves that to the next run.
+    if (replacing) await activateNewIssuer(registry, issuer, clock())
 
     // 6. Verification. Only then is the old CA forgotten.
     const { record } = settled

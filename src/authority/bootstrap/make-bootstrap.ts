@@ -60,7 +60,7 @@ export const makeBootstrap = (deps: BootstrapDeps) => async (): Promise<Bootstra
   report({ number: 2, title: 'server certificate', outcome: await serverCertificate(deps, files, authorities) })
 
   // 3., 4. The admin. A crash leaves key and request, and the store answers the same request with the same certificate.
-  const outcome = await adminCertificate(deps, files, authorities.issuer)
+  const outcome = await adminCertificate(deps, files, authorities.issuers)
   report({ number: 3, title: `admin principal ${deps.admin_id}`, outcome: outcome === 'made' ? 'made' : 'found' })
   report({ number: 4, title: 'admin certificate, registered', outcome })
   return files
@@ -96,7 +96,7 @@ const serverCertificate = async (
   return chainPem === undefined ? 'made' : 'renewed'
 }
 
-const adminCertificate = async (deps: BootstrapDeps, files: BootstrapFiles, issuer: Issuer): Promise<Outcome> => {
+const adminCertificate = async (deps: BootstrapDeps, files: BootstrapFiles, issuers: Issuer[]): Promise<Outcome> => {
   const requestFile = `${files.adminCert}.request`
   const key = await findOrMakeKey(files.adminKey)
   const before = await readIfThere(files.adminCert)
@@ -106,8 +106,7 @@ const adminCertificate = async (deps: BootstrapDeps, files: BootstrapFiles, issu
     await removeIfThere(requestFile)
     const good =
       leaf.checkPrivateKey(key) &&
-      leaf.checkIssued(issuer.certificate) &&
-      leaf.verify(issuer.certificate.publicKey) &&
+      issuers.some(({ certificate }) => leaf.checkIssued(certificate) && leaf.verify(certificate.publicKey)) &&
       leaf.validToDate.getTime() - deps.clock() > adminMargin &&
       (leaf.subjectAltName ?? '').includes(`spiffe://${deps.hostname}/`)
     if (good && (deps.accepts === undefined || (await deps.accepts(leaf, files)))) return 'found'

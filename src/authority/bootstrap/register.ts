@@ -8,6 +8,7 @@ import { makeCreatePrincipal } from '../create-principal.ts'
 import { makeIssue } from '../issue.ts'
 import { makeRegisterAdmin } from '../register-admin.ts'
 import type { SettledAuthorities } from './root.ts'
+import { entriesOf } from './vault.ts'
 
 /** Has the first certificate signed by the issuer that was just settled. */
 export const makeBootstrapRegister = (
@@ -17,7 +18,7 @@ export const makeBootstrapRegister = (
   bundlePem: string,
 ) => {
   const profile: ClientProfile = { hostname: wish.hostname, oid_arc: wish.oid_arc }
-  const authorities = [vault.root, vault.issuer, vault.serverIssuer].map(({ certificate }) => certificate.publicKey)
+  const authorities = entriesOf(vault).map(({ certificate }) => certificate.publicKey)
   const keys = new Set(authorities.map((key) => sha256Hex(spkiOf(key))))
   const active = { issuer, profile, sign: makeIssueClientCertificate({ issuer, profile }) }
   return makeRegisterAdmin({

@@ -11,16 +11,10 @@ import { readCertificateChain, readTrustBundle, verifyIssuer } from '../../pki/t
 import type { BootstrapRecord, BootstrapRecords } from '../../store/bootstrap-record.ts'
 import { acceptedRoots } from './accepted-roots.ts'
 import { BootstrapProblem, type Outcome } from './keys.ts'
-import { isPlaceholder, type Parameters, type SecretShelf, type SecretVersions, soonEnough } from './shelves.ts'
-import {
-  type FoundVault,
-  readVault,
-  rootSha256,
-  type Vault,
-  type VaultEntry,
-  vaultVersion,
-  writeVault,
-} from './vault.ts'
+import { isPlaceholder, type Parameters, type SecretShelf, type SecretVersions } from './shelves.ts'
+import { type FoundVault, readVault, rootSha256, type Vault, type VaultEntry } from './vault.ts'
+import { arrangeVault, idOf, type RotationState, rootsIn, rootsPem, serverIssuersIn } from './vault-entries.ts'
+import { commitVault } from './vault-record.ts'
 
 /** An issuer with less than this left is certified again, with the same key. Milliseconds. */
 export const issuerMargin = 100 * day
@@ -43,6 +37,8 @@ export interface RootDeps {
   acceptRoots: readonly string[]
   openKmsSigner(keyId: string): Promise<Signer & { keyArn: string }>
   forceNewCa: boolean
+  /** How a rotation stands, if there ever was one. */
+  rotation(): Promise<RotationState>
   /** Says what a new CA would end, and asks; rejects when it is not wanted. */
   approveNewCa(current: X509Certificate | undefined, issuerKeyStays: boolean): Promise<void>
 }
@@ -54,6 +50,10 @@ export interface SettledAuthorities {
   /** With their signers. */
   issuer: Issuer
   serverIssuer: Issuer
+  /** Everything that the certificate of the server may be of: during a rotation there are two. */
+  serverIssuers: Issuer[]
+  /** All roots in the vault, the settled one first. */
+  rootsPem: string
   outcome: Outcome
   detail?: string
 }
@@ -110,6 +110,9 @@ const newRoot = async (hostname: string, now: number, key: KeyObject) => {
   return { certificate: new X509Certificate((await createRoot(order)).der), key }
 }
 
+/** The name of an authority that bootstrap or a rotation has made. */
+const commonNameOf = ({ subject }: X509Certificate): string | undefined => /^CN=([^\n]{1,64})$/.exec(subject)?.[1]
+
 /** An issuer as it is, or certified anew with the same key when it is near its end. */
 const completeIssuer = async <E extends VaultEntry>(
   { hostname, clock }: RootDeps,
@@ -131,7 +134,10 @@ const completeIssuer = async <E extends VaultEntry>(
   const made = await createIssuer({
     root: { certificate: root.certificate, signer: makeLocalSigner(root.key) },
     publicKey: key.publicKey,
-    common_name: authorityName(usage === 'client' ? 'airunner issuer' : 'airunner server issuer', hostname),
+    // A name of its own, which stands in what it has signed, stays.
+    common_name:
+      (found && commonNameOf(found.certificate)) ??
+      authorityName(usage === 'client' ? 'airunner issuer' : 'airunner server issuer', hostname),
     usage,
     now,
   })
@@ -178,13 +184,20 @@ export const settleAuthorities = async (deps: RootDeps): Promise<SettledAuthorit
   const record = await records.get()
   const versions = await secrets.versions('ca-key')
   const vaultBefore = await findVault(deps, record, versions)
-  const before = vaultBefore === unreadable ? undefined : vaultBefore
+  const rotation = await deps.rotation()
+  const stored = vaultBefore === unreadable ? undefined : vaultBefore
+  // From the moment on at which another issuer signs, it is the settled one, and so are its root and issuer of servers.
+  const before: FoundVault | undefined = isWhole(stored) ? withRootKey(arrangeVault(stored, rotation)) : stored
 
   // A replacement that was cut off is brought to its end, not begun again, unless its own keys are lost.
   const unfinished = record?.replaceable !== undefined && before !== undefined
   const anew =
     deps.forceNewCa && !unfinished && (vaultBefore !== undefined || !isPlaceholder(deps.parameters['ca-cert']))
-  const kmsKey = deps.kmsIssuerKey === false ? undefined : (deps.kmsIssuerKey ?? record?.kms_issuer_key)
+  const onRecord =
+    before?.issuer === undefined || before.issuer.key === undefined
+      ? ((before?.issuer && rotation.kmsKeys.get(idOf(before.issuer))) ?? record?.kms_issuer_key)
+      : undefined
+  const kmsKey = deps.kmsIssuerKey === false ? undefined : (deps.kmsIssuerKey ?? onRecord)
   if (deps.kmsIssuerKey === undefined && record === undefined && before?.issuer === undefined) {
     // Where it lies is settled for good by the first run.
     const waiting = await deps.waitingKmsKey()
@@ -211,33 +224,25 @@ export const settleAuthorities = async (deps: RootDeps): Promise<SettledAuthorit
       publicKey: createPublicKey(serverKey),
       rest: { key: serverKey },
     }),
+    ...(found?.others === undefined ? {} : { others: found.others }),
   }
-  const version = vaultVersion(vault)
+  const roots = rootsIn(vault).map(({ certificate }) => rootSha256(certificate))
   const recorded = record?.accepted_roots ?? []
   const replaceable = anew ? await replaceableOf(deps) : record?.replaceable
   const accepted = acceptedRoots({
     published: deps.parameters['ca-cert'],
     own: root.certificate,
-    recorded: anew ? [] : recorded,
+    // Those in the vault are the administrator's own.
+    recorded: anew ? [] : [...new Set([...recorded, ...roots])].filter((each) => each !== rootSha256(root.certificate)),
     given: deps.acceptRoots,
     replaceable: replaceable ?? [],
   })
 
-  // 1. Keys into the secret, beside the current version. A crash leaves a version that nothing names.
-  if (version !== record?.vault_version && version !== versions.current) await stageVault(secrets, version, vault)
-
-  // 2. On record: from here on this is the root. Of two runs one succeeds. A crash leaves the label to be moved.
-  const settled = await putOnRecord(deps, record, {
-    root_sha256: rootSha256(root.certificate),
-    vault_version: version,
+  const settled = await commitVault({ records, secrets }, record, vault, {
     ...(kms === undefined ? {} : { kms_issuer_key: kms.keyArn }),
     ...(accepted.length === 0 ? {} : { accepted_roots: accepted }),
     ...(replaceable === undefined ? {} : { replaceable }),
   })
-
-  // 3. The label, for people: programs follow the record.
-  const { current } = await secrets.versions('ca-key')
-  if (current !== version) await secrets.promote('ca-key', version, current)
 
   const outcome = anew ? 'replaced' : before?.root === undefined ? 'made' : settled === record ? 'found' : 'renewed'
   return {
@@ -245,42 +250,17 @@ export const settleAuthorities = async (deps: RootDeps): Promise<SettledAuthorit
     vault,
     issuer: issuerOf(vault.issuer.certificate.raw, signer),
     serverIssuer: issuerOf(vault.serverIssuer.certificate.raw, makeLocalSigner(serverKey)),
+    serverIssuers: serverIssuersIn(vault).map(({ certificate, key }) =>
+      issuerOf(certificate.raw, makeLocalSigner(key)),
+    ),
+    rootsPem: rootsPem(vault),
     outcome,
-    ...(accepted.every((each) => recorded.includes(each))
+    ...(accepted.every((each) => recorded.includes(each) || roots.includes(each) || each === record?.root_sha256)
       ? {}
       : { detail: `accepted beside it: ${accepted.map((each) => `sha256:${each}`).join(', ')}` }),
   }
 }
 
-const stageVault = async (secrets: SecretShelf, version: string, vault: Vault): Promise<void> => {
-  const text = writeVault(vault)
-  await secrets.stage('ca-key', version, text)
-  // What nobody could read again must not become the root.
-  if (
-    (await soonEnough(
-      () => secrets.read('ca-key', version),
-      (read) => read !== undefined,
-    )) !== text
-  )
-    throw new BootstrapProblem('the secret ca-key does not give back what was put into it')
-}
-
-const putOnRecord = async (
-  { records }: RootDeps,
-  record: BootstrapRecord | undefined,
-  next: Omit<BootstrapRecord, 'revision'>,
-): Promise<BootstrapRecord> => {
-  const same =
-    record !== undefined &&
-    record.vault_version === next.vault_version &&
-    record.root_sha256 === next.root_sha256 &&
-    record.kms_issuer_key === next.kms_issuer_key &&
-    String(record.accepted_roots ?? []) === String(next.accepted_roots ?? [])
-  if (same) return record
-  const settled = await records.replace(record, next)
-  if (settled === undefined)
-    throw new BootstrapProblem('another bootstrap of this deployment was first, and its root is the one', {
-      next: 'Run this again: it finds what the other made.',
-    })
-  return settled
-}
+const withRootKey = (vault: Vault): FoundVault => ({ ...vault, rootKey: vault.root.key })
+const isWhole = (found: FoundVault | undefined): found is FoundVault & Vault =>
+  found?.root !== undefined && found.issuer !== undefined && found.serverIssuer !== undefined

@@ -18,7 +18,10 @@ export interface ServerDeps {
   hostname: string
   clock: Clock
   parameters: Parameters
+  /** What a new certificate is signed by. */
   serverIssuer: Issuer
+  /** What the present one may be signed by: during the rotation of a root there are two. */
+  serverIssuers?: Issuer[]
   /** What servers and agents trust. */
   bundle: TrustBundle
   /** Digests of values that a new CA has made worthless. */
@@ -82,7 +85,8 @@ export const settleServer = async (deps: ServerDeps): Promise<SettledServer> => 
   if (!isPlaceholder(chainPem) && replaceable.includes(sha256Hex(chainPem))) return renew('replaced', 'of the new CA')
   if (!isPlaceholder(keyPem) && key === undefined) throw unfit('server-key holds no private key that can be read')
   if (!isPlaceholder(chainPem) && leaf === undefined) throw unfit('server-cert holds no certificate that can be read')
-  if (leaf !== undefined && !signedBy(leaf, serverIssuer.certificate))
+  const { serverIssuers = [serverIssuer] } = deps
+  if (leaf !== undefined && !serverIssuers.some(({ certificate }) => signedBy(leaf, certificate)))
     throw unfit('server-cert is of another authority than the one in the secret ca-key')
   // Whoever chose that key may have read what was encrypted with it.
   if (!isPlaceholder(keyPem) && deps.wrongKmsKey !== undefined)

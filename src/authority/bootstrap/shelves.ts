@@ -23,6 +23,8 @@ export interface SecretVersions {
   /** Those that still have a label. */
   ids: string[]
   current: string | undefined
+  /** When its value or a label was last changed, Unix milliseconds. */
+  changed_at?: number
   /** Key in KMS that encrypts it, unless it is the one of Secrets Manager. */
   kms_key?: string
 }

@@ -1,11 +1,11 @@
 import type { X509Certificate } from 'node:crypto'
 import { sha256Hex } from '../../core/bytes.ts'
-import { privateKeyPem } from '../../pki/keys.ts'
 import { certificatePem } from '../../pki/pem.ts'
 import { readCertificateChain } from '../../pki/trust.ts'
 import { BootstrapProblem } from './keys.ts'
 import { isPlaceholder, type ParameterName, type ParameterShelf, type Parameters, type SecretShelf } from './shelves.ts'
-import { keyVersion, type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
+import { issuerKeysFor, issuerKeyVersions } from './vault-entries.ts'
 
 export interface UploadDeps {
   parameters: ParameterShelf
@@ -61,26 +61,29 @@ export const planUpload = async (
   serverKmsKey?: string
 }> => {
   const { vault, server, before, replaceable } = upload
-  const { key } = vault.issuer
+  const issuerCert = withOurs('issuer-cert', upload, vault.issuer.certificate)
+  const keys = issuerKeysFor(
+    vault,
+    readCertificateChain(issuerCert).map(({ publicKey }) => publicKey),
+  )
   const { ids, current } = await secrets.versions('issuer-key')
-  const version = keyVersion(vault.issuer.certificate.publicKey)
   // Before an issuer is published nobody uses what may be there: an empty version, with some makers of secrets.
   const inUse = current !== undefined && !isPlaceholder(before['issuer-cert']) && !replaceable.includes(current)
-  if (key !== undefined && inUse && current !== version)
+  if (keys !== undefined && inUse && current !== keys.version && !issuerKeyVersions(vault).has(current))
     throw foreign('the secret issuer-key', 'its current version is not the key of the issuer in the secret ca-key')
   // The key before its certificate: a server that reads in between refuses a pair that does not match and keeps its old
   // one, and the run after one that is cut off there makes both anew.
   const wanted: [ParameterName, string][] = [
     ['ca-cert', withOurs('ca-cert', upload, vault.root.certificate)],
-    ['issuer-cert', withOurs('issuer-cert', upload, vault.issuer.certificate)],
+    ['issuer-cert', issuerCert],
     ['server-key', server.keyPem],
     ['server-cert', server.chainPem],
   ]
   return {
     issuerKey:
-      key === undefined || current === version
+      keys === undefined || current === keys.version
         ? undefined
-        : { version, pem: privateKeyPem(key), from: current, known: ids.includes(version) },
+        : { ...keys, from: current, known: ids.includes(keys.version) },
     parameters: wanted.filter(([name, text]) => before[name] !== text),
     ...(upload.serverKmsKey === undefined ? {} : { serverKmsKey: upload.serverKmsKey }),
   }

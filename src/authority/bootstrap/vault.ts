@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { sha256Hex } from '../../core/bytes.ts'
-import { privateKeyPem, readPrivateKeys } from '../../pki/keys.ts'
+import { privateKeyPem, readPrivateKeys, spkiOf } from '../../pki/keys.ts'
 import { signedBy, usageProblem } from '../../pki/path.ts'
 import { certificatePem, readPem, writePem } from '../../pki/pem.ts'
 import { readCertificate } from '../../pki/read-certificate.ts'
@@ -21,6 +21,8 @@ export interface Vault {
   root: VaultEntryWithKey
   issuer: VaultEntry
   serverIssuer: VaultEntryWithKey
+  /** Those of a rotation: what comes, and what has not gone yet, in the order in which it was made. */
+  others?: VaultEntry[]
 }
 
 /** What was found in the secret: a root's key that was put there by hand may stand alone. */
@@ -31,12 +33,18 @@ export interface FoundVault extends Partial<Vault> {
 const entryPem = ({ certificate, key }: VaultEntry): string =>
   (key === undefined ? '' : privateKeyPem(key)) + certificatePem(certificate.raw)
 
-export const writeVault = ({ root, issuer, serverIssuer }: Vault): string =>
-  [root, issuer, serverIssuer].map(entryPem).join('')
+export const entriesOf = ({ root, issuer, serverIssuer, others = [] }: Vault): VaultEntry[] => [
+  root,
+  issuer,
+  serverIssuer,
+  ...others,
+]
+
+export const writeVault = (vault: Vault): string => entriesOf(vault).map(entryPem).join('')
 
 /** Names a vault by its certificates, which follow from its keys: the id of its version in the secret. 64 hex digits. */
-export const vaultVersion = ({ root, issuer, serverIssuer }: Vault): string =>
-  sha256Hex(Buffer.concat([root, issuer, serverIssuer].map(({ certificate }) => certificate.raw)))
+export const vaultVersion = (vault: Vault): string =>
+  sha256Hex(Buffer.concat(entriesOf(vault).map(({ certificate }) => certificate.raw)))
 
 const unfit = (why: string, cause?: unknown) =>
   new BootstrapProblem(`the secret ca-key holds something else than bootstrap puts there: ${why}`, {
@@ -79,16 +87,18 @@ export const readVault = (text: string): FoundVault => {
   if (root === undefined || rootKey === undefined) throw unfit('no root with its key')
   if (issuer === undefined) throw unfit('no issuer of client certificates')
   if (serverIssuer === undefined || serverIssuerKey === undefined) throw unfit('no issuer of server certificates')
+  const others = certificates.filter((each) => each !== root && each !== issuer && each !== serverIssuer).map(entryOf)
   return {
     rootKey,
     root: { certificate: root, key: rootKey },
     issuer: entryOf(issuer),
     serverIssuer: { certificate: serverIssuer, key: serverIssuerKey },
+    ...(others.length === 0 ? {} : { others }),
   }
 }
 
 export const rootSha256 = (certificate: X509Certificate): string => sha256Hex(certificate.raw)
 
-/** SHA-256 of a key's SubjectPublicKeyInfo: names the issuer's key in its secret, which nobody here may read. */
-export const keyVersion = (key: KeyObject): string =>
-  sha256Hex((key.type === 'private' ? createPublicKey(key) : key).export({ format: 'der', type: 'spki' }))
+/** SHA-256 of the keys' SubjectPublicKeyInfo: names what is in the secret of the issuers, which nobody here may read. */
+export const keyVersion = (...keys: KeyObject[]): string =>
+  sha256Hex(Buffer.concat(keys.map((key) => spkiOf(key.type === 'private' ? createPublicKey(key) : key))))

@@ -11,7 +11,8 @@ import type { SettledAdmin } from './admin.ts'
 import { findLiveAdmin } from './admin.ts'
 import { BootstrapProblem } from './keys.ts'
 import { isPlaceholder, type ParameterShelf, parameterNames, type SecretShelf, soonEnough } from './shelves.ts'
-import { keyVersion, readVault, rootSha256, type Vault, vaultVersion } from './vault.ts'
+import { readVault, rootSha256, type Vault, vaultVersion } from './vault.ts'
+import { issuerKeysFor } from './vault-entries.ts'
 
 export interface VerifyDeps {
   hostname: string
@@ -96,12 +97,14 @@ const verifyKeys = async (
     ? []
     : (attempt('issuer-cert', problems, () => readCertificateChain(published)) ?? [])
   if (!known.some(({ raw }) => raw.equals(certificate.raw))) problems.push('issuer-cert: without the issuer in ca-key')
-  if (key !== undefined) {
-    // The secret is the servers' alone; its version is named by the public key of what was put there.
-    const { current } = await secrets.versions('issuer-key')
-    if (current !== keyVersion(certificate.publicKey)) problems.push('issuer-key: not the key of the issuer in ca-key')
-    return
-  }
+  const keys = issuerKeysFor(
+    vault as Vault,
+    known.map(({ publicKey }) => publicKey),
+  )
+  // The secret is the servers' alone; its version is named by the public keys of what was put there.
+  if (keys !== undefined && (await secrets.versions('issuer-key')).current !== keys.version)
+    problems.push('issuer-key: not the key of the issuer in ca-key')
+  if (key !== undefined) return
   const probe = Buffer.from('airunner bootstrap')
   const signature = await kmsSigner?.sign(probe)
   if (

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
+import { hostname as machineName, userInfo } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
 import { minute } from '../../core/time.ts'
 import { usageError } from '../errors.ts'
 import { makeReadInteger, readDuration, readPrincipalId, yesOption } from '../options.ts'
+import { oneLine } from '../text.ts'
 
 export interface BootstrapFlags {
   local?: true
@@ -155,4 +158,15 @@ export const tablesOf = (flags: BootstrapFlags, env: Record<string, string | und
     certificates: table(flags.certTable, 'AIRUNNER_CERT_TABLE', 'certificates'),
     control: table(flags.controlTable, 'AIRUNNER_CONTROL_TABLE', 'control'),
   }
+}
+
+/** Who runs this, for the one who runs it at the same time. */
+export const runOwner = (): string => {
+  let user = 'somebody'
+  try {
+    user = userInfo().username
+  } catch {
+    // A container's user may have no name.
+  }
+  return oneLine(`${randomUUID()} ${user}@${machineName()}, process ${process.pid}`)
 }

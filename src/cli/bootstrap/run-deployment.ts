@@ -1,24 +1,12 @@
-import { randomUUID, type X509Certificate } from 'node:crypto'
-import { hostname as machineName, userInfo } from 'node:os'
+import type { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { toRfc3339 } from '../../core/time.ts'
 import { confirm, confirmWord, requireConfirmable } from '../prompt.ts'
 import type { Session } from '../session.ts'
 import { oneLine } from '../text.ts'
 import { addContext } from './context.ts'
-import { type BootstrapFlags, environmentOf, hostnameOf, tablesOf } from './options.ts'
+import { type BootstrapFlags, environmentOf, hostnameOf, runOwner, tablesOf } from './options.ts'
 import { stepLine } from './steps.ts'
-
-/** Who runs this, for the one who runs it at the same time. */
-const owner = (): string => {
-  let user = 'somebody'
-  try {
-    user = userInfo().username
-  } catch {
-    // A container's user may have no name.
-  }
-  return oneLine(`${randomUUID()} ${user}@${machineName()}, process ${process.pid}`)
-}
 
 const rootLine = (root: X509Certificate): string =>
   `sha256:${root.fingerprint256.replaceAll(':', '').toLowerCase()}, until ${toRfc3339(root.validToDate.getTime())}`
@@ -59,7 +47,7 @@ export const runDeployment = async (session: Session, flags: BootstrapFlags): Pr
       force_new_ca: flags.forceNewCa === true,
       rotate_server_cert: flags.rotateServerCert === true,
       recover_admin: flags.recoverAdmin === true,
-      owner: owner(),
+      owner: runOwner(),
       signal: io.signal,
       onStep: (step) => {
         changed ||= !['found', 'missing', 'passed'].includes(step.outcome)

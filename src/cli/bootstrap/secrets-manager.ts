@@ -23,15 +23,18 @@ export const openSecretsManager = (prefix: string, region: string | undefined): 
   const pathOf = (name: SecretName) => `${prefix}/${name}`
   return {
     versions: async (name) => {
-      const { VersionIdsToStages: labels = {}, KmsKeyId } = await callAws(
-        `look at the secret ${pathOf(name)}`,
-        region,
-        () => client.send(new DescribeSecretCommand({ SecretId: pathOf(name) })),
+      const {
+        VersionIdsToStages: labels = {},
+        KmsKeyId,
+        LastChangedDate,
+      } = await callAws(`look at the secret ${pathOf(name)}`, region, () =>
+        client.send(new DescribeSecretCommand({ SecretId: pathOf(name) })),
       )
       const current = Object.entries(labels).find(([, stages]) => stages.includes(currentLabel))
       return {
         ids: Object.keys(labels),
         current: current?.[0],
+        ...(LastChangedDate === undefined ? {} : { changed_at: LastChangedDate.getTime() }),
         ...(KmsKeyId === undefined ? {} : { kms_key: KmsKeyId }),
       }
     },

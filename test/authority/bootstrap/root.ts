@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { type RootDeps, settleAuthorities } from '../../../src/authority/bootstrap/root.ts'
 import type { SecretShelf, SecretVersions } from '../../../src/authority/bootstrap/shelves.ts'
 import { vaultVersion } from '../../../src/authority/bootstrap/vault.ts'
+import { noRotation } from '../../../src/authority/bootstrap/vault-entries.ts'
 import { sha256Hex } from '../../../src/core/bytes.ts'
 import { day } from '../../../src/core/time.ts'
 import { createRoot } from '../../../src/pki/ca.ts'
@@ -43,6 +44,7 @@ const start = async (t: Pick<Test, 'teardown'>, secrets = makeShelf()) => {
       waitingKmsKey: async () => undefined,
       acceptRoots: [],
       forceNewCa: false,
+      rotation: async () => noRotation,
       approveNewCa: async () => undefined,
       ...more,
     })
