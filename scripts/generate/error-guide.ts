@@ -129,7 +129,7 @@ export const errorGuide = {
   },
   rotation_not_ready: {
     means:
-      'This step of a rotation would break something: a live server does not have the key of the new issuer, or agents have not yet taken over the new root. `detail` names the stragglers.',
+      'This step of a rotation would break something: a live server does not have the key of the new issuer, or agents have not yet taken over the new root. `detail` counts the stragglers, `stragglers` names up to 100 of them. Of `remove`: certificates of the issuer are in use, or may still be on their way.',
     next: 'Wait for them, or take them out of service. `force` skips the check and is audited.',
   },
   invalid_transition: {
@@ -157,7 +157,7 @@ export const errorGuide = {
   },
   store_unavailable: {
     means:
-      'The registry did not answer in time, or not with certainty. Without it nobody is let in and nothing is changed: what was decided a moment ago still holds.',
+      'The registry did not answer in time, or not with certainty. Without it nobody is let in and nothing is changed: what was decided a moment ago still holds. Nor is anybody let in while the tables may be restored ones (`store_epoch` in `/readyz`: docs/restore.md).',
     next: 'Try again after `Retry-After`. If it stays so, `/readyz` of the server names the failing check; look at the tables, the network and the credentials.',
   },
   issuer_unavailable: {

@@ -9,10 +9,13 @@ const labels: Record<string, string> = {
   'airunner_handshake_failures_total.reason':
     'why the connection ended before HTTP: a closed list, such as `no_certificate` or `unknown_issuer`',
   'airunner_http_responses_total.status': '`2xx`, `4xx`, `5xx` …',
+  'airunner_ocsp_responses_total.status':
+    '`good`, `revoked`, `unknown`; without an answer `malformed_request`, `unauthorized` (an issuer that is not ours), `try_later` (over the limit, or the store or the key of the issuer does not answer), `internal_error`',
   'airunner_signer_requests_total.operation': '`sign`, `get_public_key`',
   'airunner_signer_request_seconds.operation': '`sign`, `get_public_key`',
   'airunner_signer_requests_total.outcome':
     '`ok`, `throttled`, `refused` (access denied, key disabled or gone), `failed`, `timeout`, `unreachable`, `wrong_signature`, `busy` (never sent: too many were waiting)',
+  issuer: 'the `issuer_id`',
   operation: 'the call to the store, such as `TransactWriteItems`',
   outcome: '`ok`, or how it failed',
   'airunner_certificate_expiry_seconds.kind': '`server`, `issuer`, `root`',

@@ -13,7 +13,16 @@ import type { Registry } from '../store/registry.ts'
 import type { Plan } from '../store/transaction.ts'
 import type { Enroll, Enrollment } from '../wire/enrollments.ts'
 import { renderPrincipal } from '../wire/principals.ts'
-import { bindKey, type IssuingDeps, keyTaken, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
+import {
+  bindKey,
+  type IssuingDeps,
+  keyTaken,
+  mustBeClientKey,
+  renderIssued,
+  type Signed,
+  signedByActive,
+  signFor,
+} from './issuing.ts'
 import { joinedWith } from './join-again.ts'
 import type { JoinTicket } from './join-ticket.ts'
 import { planAdmins } from './last-admin.ts'
@@ -240,14 +249,13 @@ export const makeEnroll = (deps: EnrollDeps) => {
       // 3. Sign in memory and compare with what was granted. A crash leaves nothing: the certificate has not left.
       //    Not for a key that has its certificate: it is handed out again.
       const longest = Math.floor(deps.maxValidity / second)
-      const signed =
-        first.again === undefined
-          ? await signFor(deps, { principal_id: principalId, type: ticket.principal_type }, csr, {
-              validity_seconds: ticket.validity_seconds && Math.min(ticket.validity_seconds, longest),
-              kind: 'enrolled',
-              issued_by: ticket.by,
-            })
-          : undefined
+      const sign = () =>
+        signFor(deps, { principal_id: principalId, type: ticket.principal_type }, csr, {
+          validity_seconds: ticket.validity_seconds && Math.min(ticket.validity_seconds, longest),
+          kind: 'enrolled',
+          issued_by: ticket.by,
+        })
+      let signed = first.again === undefined ? await sign() : undefined
       // 4. One transaction: the proof's use, principal, certificate, key, events, kept answer. A crash after it leaves a
       //    certificate that the same proof with the same request hands out again, while the proof is good.
       const answer = await registry.commit<Enrollment>({
@@ -260,6 +268,7 @@ export const makeEnroll = (deps: EnrollDeps) => {
           if (again !== undefined) return planAgain(ticket, spent, holder, again)
           if (signed === undefined)
             throw new ControlError('overloaded', 'the certificate has just ended', { retryAfterSeconds: 1 })
+          signed = await signedByActive(deps, signed, sign)
           const joining = { ticket, signed, metadata, now: clock() }
           if (holder === undefined) return planJoin(joining, spent)
           return planRejoin(

@@ -1,4 +1,5 @@
 import type { Admitted, Source } from '../auth/caller.ts'
+import type { CertificateRecord } from '../core/certificate.ts'
 import { ControlError, type ErrorCode } from '../core/errors.ts'
 import { liveLineages } from '../core/principal.ts'
 import type { Registry } from '../store/registry.ts'
@@ -6,9 +7,33 @@ import type { Write } from '../store/transaction.ts'
 import { planAdmins } from './last-admin.ts'
 
 export interface FirstUseDeps {
-  registry: Pick<Registry, 'principals' | 'certificates' | 'admins' | 'commit'>
+  registry: Pick<Registry, 'principals' | 'certificates' | 'admins' | 'crl' | 'commit'>
   clock: () => number
+  /** How long the predecessor lives on, milliseconds. */
+  supersedeGrace: number
 }
+
+/** A certificate that outlives its grace is on CRLs from then on; where the holder was careful it has expired before. */
+const listed = (
+  registry: Pick<Registry, 'crl'>,
+  { issuer_id, serial_number, expires_at }: CertificateRecord,
+  superseded_at: number,
+  revoked_at: number,
+): Write[] =>
+  revoked_at >= expires_at
+    ? []
+    : [
+        {
+          item: registry.crl.put({
+            issuer_id,
+            serial_number,
+            revoked_at,
+            reason: 'superseded',
+            superseded_at,
+            expires_at,
+          }),
+        },
+      ]
 
 /**
  * Records that a successor was used for the first time, which supersedes its predecessor: in one transaction, before the
@@ -16,7 +41,7 @@ export interface FirstUseDeps {
  * to refuse the successor.
  */
 export const makeRecordFirstUse =
-  ({ registry, clock }: FirstUseDeps) =>
+  ({ registry, clock, supersedeGrace }: FirstUseDeps) =>
   async (caller: Admitted, source: Source): Promise<ErrorCode | undefined> => {
     const { principal_id } = caller.principal
     const { serial_number } = caller.certificate
@@ -50,7 +75,10 @@ export const makeRecordFirstUse =
         const supersede: Write[] =
           predecessor === undefined
             ? []
-            : [{ item: registry.certificates.supersede(predecessorSerial, serial_number, now) }]
+            : [
+                { item: registry.certificates.supersede(predecessorSerial, serial_number, now) },
+                ...listed(registry, predecessor, now, now + supersedeGrace),
+              ]
         return {
           writes: [
             { item: registry.principals.change(holder, { active_serials }) },

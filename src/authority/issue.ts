@@ -3,7 +3,15 @@ import { liveLineages, type PrincipalRecord } from '../core/principal.ts'
 import { readCsr } from '../pki/csr.ts'
 import type { Registry } from '../store/registry.ts'
 import type { IssueCertificate, IssuedCertificate } from '../wire/certificates.ts'
-import { bindKey, type IssuingDeps, mustBeClientKey, renderIssued, type Signed, signFor } from './issuing.ts'
+import {
+  bindKey,
+  type IssuingDeps,
+  mustBeClientKey,
+  renderIssued,
+  type Signed,
+  signedByActive,
+  signFor,
+} from './issuing.ts'
 import { planAdmins } from './last-admin.ts'
 import type { CallerRequest } from './request.ts'
 
@@ -64,7 +72,10 @@ export const makeIssue =
       plan: async () => {
         const principal = first ?? (await read())
         first = undefined
-        const signed = await sign(principal)
+        const signed = await signedByActive(deps, await sign(principal), () => {
+          signing = undefined
+          return sign(principal)
+        })
         const { record } = signed
         // 3. One transaction: place in the quota, row, key, event, kept answer. A crash after it leaves a certificate that
         //    the same Idempotency-Key hands out again, or that an admin sees in the list and revokes.

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto'
 import { sha256Hex } from '../core/bytes.ts'
 import { type CertificateKind, type CertificateRecord, lineageOf } from '../core/certificate.ts'
 import { ControlError } from '../core/errors.ts'
@@ -7,6 +6,7 @@ import { renewalWindowOf } from '../core/renewal-window.ts'
 import { dayOf, toRfc3339 } from '../core/time.ts'
 import type { Csr } from '../pki/csr.ts'
 import type { Issuer } from '../pki/issuer.ts'
+import { certificatePem } from '../pki/pem.ts'
 import { type ClientGrant, type ClientProfile, chooseValidity, spiffeIdOf, subjectDnOf } from '../pki/profile.ts'
 import { newSerialNumber } from '../pki/serial.ts'
 import { ttlOfCertificate } from '../store/certificates.ts'
@@ -22,8 +22,11 @@ export interface ActiveIssuer {
 }
 
 export interface IssuingDeps {
-  /** Undefined: this server verifies and revokes, but issues nothing. */
-  activeIssuer: () => ActiveIssuer | undefined
+  /**
+   * The one that signs now, by what was read from the registry a moment ago. Undefined: this server has no key for it, or
+   * verifies and revokes only. Throws `store_unavailable`.
+   */
+  activeIssuer: () => Promise<ActiveIssuer | undefined> | ActiveIssuer | undefined
   trustBundlePem: () => string
   /** SHA-256 of the SPKI of every CA that we know: none of these keys is ever a client's. */
   isAuthorityKey: (spkiSha256: string) => boolean
@@ -79,7 +82,7 @@ export const signFor = async (
     description?: string | undefined
   },
 ): Promise<Signed> => {
-  const active = deps.activeIssuer()
+  const active = await deps.activeIssuer()
   if (active === undefined)
     throw new ControlError(
       'issuer_unavailable',
@@ -134,13 +137,23 @@ export const signFor = async (
   return { record, issuer }
 }
 
+/**
+ * `signed`, or what `again` signs in its place when another issuer has become the active one since. Asked where the
+ * transaction is planned: so nothing is committed of an issuer that was replaced longer ago than `latecomers`.
+ */
+export const signedByActive = async (
+  deps: Pick<IssuingDeps, 'activeIssuer'>,
+  signed: Signed,
+  again: () => Promise<Signed>,
+): Promise<Signed> => ((await deps.activeIssuer())?.issuer.issuer_id === signed.issuer.issuer_id ? signed : again())
+
 /** The answer that hands a committed certificate over. */
 export const renderIssued = (
   { record, issuer }: { record: CertificateRecord; issuer: Pick<Issuer, 'pem'> },
   trustBundlePem: string,
   now: number,
 ): IssuedCertificate => {
-  const pem = new X509Certificate(record.certificate_der).toString()
+  const pem = certificatePem(record.certificate_der)
   const { renew_after, renew_before } = renewalWindowOf(record)
   return {
     certificate: renderCertificate(record, now),

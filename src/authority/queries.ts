@@ -1,6 +1,6 @@
 import { ControlError } from '../core/errors.ts'
-import { day, toRfc3339 } from '../core/time.ts'
-import type { EventRecord } from '../store/audit.ts'
+import { day } from '../core/time.ts'
+import { type EventRecord, plainEvent } from '../store/audit.ts'
 import type { Page } from '../store/pages.ts'
 import type { Registry } from '../store/registry.ts'
 import type { AuditEvent, AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'
@@ -28,19 +28,7 @@ const renderPage = <T, W>(page: Page<T>, render: (row: T) => W): { items: W[]; n
   ...(page.next_page_token === undefined ? {} : { next_page_token: page.next_page_token }),
 })
 
-const renderEvent = ({ at, before, after, ...event }: EventRecord): AuditEvent => ({
-  event_id: event.event_id,
-  at: toRfc3339(at),
-  actor: event.actor,
-  action: event.action,
-  target: event.target,
-  outcome: event.outcome,
-  ...(event.code === undefined ? {} : { code: event.code }),
-  request_id: event.request_id,
-  remote_address: event.remote_address,
-  ...(before === undefined ? {} : { before }),
-  ...(after === undefined ? {} : { after }),
-})
+const renderEvent = (event: EventRecord): AuditEvent => plainEvent(event) as AuditEvent
 
 /** The reading half of the plane: lists and single records, as the wire shows them. */
 export const makeQueries = ({ registry, clock, horizon }: QueryDeps) => ({

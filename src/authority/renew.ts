@@ -5,7 +5,7 @@ import { readCsr } from '../pki/csr.ts'
 import { backdating } from '../pki/profile.ts'
 import type { Registry } from '../store/registry.ts'
 import type { IssuedCertificate, RenewCertificate } from '../wire/certificates.ts'
-import { bindKey, type IssuingDeps, mustBeClientKey, renderIssued, signFor } from './issuing.ts'
+import { bindKey, type IssuingDeps, mustBeClientKey, renderIssued, signedByActive, signFor } from './issuing.ts'
 import { planAdmins } from './last-admin.ts'
 import type { CallerRequest } from './request.ts'
 import { isFullyRevoked, planRevoked } from './revoking.ts'
@@ -31,13 +31,14 @@ export const makeRenew =
     const validity_seconds = Math.floor(Math.min(body.validity_seconds ?? life, life, deps.maxValidity / second))
 
     // 1. Sign in memory. A crash leaves nothing: the certificate has not left the process.
-    const signed = await signFor(deps, principal, csr, {
-      validity_seconds,
-      kind: 'renewed',
-      issued_by: request.attribution.actor,
-      predecessor: certificate,
-    })
-    const { record } = signed
+    const sign = () =>
+      signFor(deps, principal, csr, {
+        validity_seconds,
+        kind: 'renewed',
+        issued_by: request.attribution.actor,
+        predecessor: certificate,
+      })
+    let signed = await sign()
     // 2. One transaction, good only while the predecessor is. A crash after it leaves an unused successor: the same
     //    Idempotency-Key hands it out again, another renewal revokes it.
     return registry.commit({
@@ -61,6 +62,8 @@ export const makeRenew =
           )
         if (predecessor.expires_at <= now) throw new ControlError('certificate_expired', '')
 
+        signed = await signedByActive(deps, signed, sign)
+        const { record } = signed
         const lineages = liveLineages(holder, now)
         const { [predecessor.serial_number]: _ended, ...others } = lineages
         // Refused here already, and not when the successor is first used: then nobody could do anything with it.

@@ -148,6 +148,9 @@ export const distrustEvent = (
   },
 })
 
+/** What it takes to revoke a certificate again where its row is no more, as in tables that were restored. */
+const onceGone = ({ issuer_id, expires_at, spki_sha256 }: CertificateRecord) => ({ issuer_id, expires_at, spki_sha256 })
+
 /** A transaction that revokes `rows`, at most `revokedAtOnce`; what it changes beside them is in `others`. */
 export const planRevoked = (
   registry: Pick<Registry, 'certificates' | 'crl' | 'keys'>,
@@ -180,7 +183,7 @@ export const planRevoked = (
     events: rows.map((row) => ({
       action: 'certificate.revoke',
       target: row.serial_number,
-      after: { principal_id: row.principal_id, revocation_reason: reason },
+      after: { principal_id: row.principal_id, revocation_reason: reason, ...onceGone(row) },
     })) as unknown as [EventDraft, ...EventDraft[]],
     changes: [...byPrincipal].map(([principal_id, serial_numbers]) => ({
       type: 'certificates_revoked',

@@ -75,9 +75,11 @@ export const makeTokenTicket =
       spend: async (principalId) => {
         const fresh = await read()
         demand(fresh, 'active')
+        const now = clock()
+        const after = { principal_id: principalId, last_used_at: now }
         return {
-          writes: [{ item: registry.joinTokens.use(fresh, clock()) }],
-          events: [{ action: 'join_token.use', target: token.join_token_id, after: { principal_id: principalId } }],
+          writes: [{ item: registry.joinTokens.use(fresh, now) }],
+          events: [{ action: 'join_token.use', target: token.join_token_id, after }],
         }
       },
     }

@@ -1,6 +1,6 @@
 import type { Source } from '../auth/caller.ts'
 import type { CallerRequest } from '../authority/request.ts'
-import type { IssuedCertificate } from '../wire/certificates.ts'
+import type { Certificate, IssuedCertificate } from '../wire/certificates.ts'
 import type { Log, LogFields } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Verbs } from './plane.ts'
@@ -8,7 +8,7 @@ import type { Verbs } from './plane.ts'
 export interface AnnounceDeps {
   log: Log
   metrics: Pick<Metrics, 'certificateIssued'>
-  /** What `whoami` shows of a principal has changed. */
+  /** What was decided of a principal's certificates, or what `whoami` shows of it, has changed. */
   dropDecisions: (principalId: string) => void
 }
 
@@ -65,6 +65,18 @@ const lines = {
     command,
     principal_id,
   }),
+  prepareAuthority: ({ authority: { issuer_id, state } }) => ({ event: 'authority_prepared', issuer_id, state }),
+  activateAuthority: ({ issuer_id }, _request, _id, { force }) => ({
+    event: 'authority_activated',
+    issuer_id,
+    ...(force ? { force } : {}),
+  }),
+  retireAuthority: ({ issuer_id }) => ({ event: 'authority_retired', issuer_id }),
+  removeAuthority: ({ issuer_id }, _request, _id, { force }) => ({
+    event: 'authority_removed',
+    issuer_id,
+    ...(force ? { force } : {}),
+  }),
 } satisfies Told
 
 /** The verbs, with a line in the log and a count for what each of them has decided. */
@@ -87,6 +99,8 @@ export const announce = (verbs: Verbs, { log, metrics, dropDecisions }: Announce
         // Of a renewal, what the caller's other decisions show stays as it was.
         if (kind !== 'renewed') dropDecisions(principal_id)
       }
+      // Another server may have revoked some of them a moment before, of which the feed tells later than this answer.
+      if (name === 'revokeCertificate') dropDecisions((answer as Certificate).principal_id)
       log.info({ ...line(answer, ...asked), ...askedBy(asked[0]) })
       return answer
     }

@@ -6,6 +6,10 @@ export interface BackgroundDeps {
   revoke(): Promise<void>
   /** Deletes principals of tasks and runs that are over. */
   removeDeparted(): Promise<void>
+  /** One round of what is done for the audit chains of all servers. */
+  watchAudit(): Promise<void>
+  /** How often, milliseconds. */
+  watchAuditEvery?: number | undefined
   /** Write down what was held back so that nobody could flood the audit log. */
   sweeps: (() => void)[]
   onStoreFailure(error: unknown): void
@@ -16,12 +20,15 @@ export interface BackgroundDeps {
 const lookForRevocationsEvery = 5 * second
 const lookForDepartedEvery = 30 * second
 const sweepEvery = 15 * second
+const watchAuditEvery = 5 * second
 
 /** What a server does without being asked. */
-export const makeBackground = ({ revoke, removeDeparted, sweeps, onStoreFailure, log }: BackgroundDeps) => {
+export const makeBackground = (deps: BackgroundDeps) => {
+  const { revoke, removeDeparted, watchAudit, sweeps, onStoreFailure, log } = deps
   const timers: NodeJS.Timeout[] = []
   let revoking: Promise<void> | undefined
   let again = false
+  let watching: Promise<void> | undefined
   let stopped = true
 
   const revokeAll = async (): Promise<void> => {
@@ -48,6 +55,13 @@ export const makeBackground = ({ revoke, removeDeparted, sweeps, onStoreFailure,
       timers.push(
         setInterval(() => void runRevocations(), lookForRevocationsEvery),
         setInterval(() => void removeDeparted().catch(onStoreFailure), lookForDepartedEvery),
+        setInterval(() => {
+          watching ??= watchAudit()
+            .catch(onStoreFailure)
+            .finally(() => {
+              watching = undefined
+            })
+        }, deps.watchAuditEvery ?? watchAuditEvery),
         ...sweeps.map((sweep) => setInterval(sweep, sweepEvery)),
       )
     },
@@ -55,7 +69,7 @@ export const makeBackground = ({ revoke, removeDeparted, sweeps, onStoreFailure,
     stop: async (): Promise<void> => {
       stopped = true
       for (const timer of timers) clearInterval(timer)
-      await revoking
+      await Promise.all([revoking, watching])
     },
   }
 }

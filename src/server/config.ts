@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { isKmsKeyId } from '../pki/kms-signer.ts'
 import type { Tables } from '../store/schema.ts'
 import { type OptionName, type OptionValues, options, type Variable, variables } from './options.ts'
@@ -12,9 +13,13 @@ export interface AwsSettings {
   /** KMS keys that sign client certificates, and server certificates. */
   issuer_kms_keys: string[]
   server_issuer_kms_keys: string[]
+  /** The one that signs checkpoints over audit events; empty: none. */
+  audit_kms_keys?: string[]
   /** Without a slash at its end. */
   ssm_prefix?: string
 }
+
+export type EpochPlace = ({ file: string } | { parameter: string }) & { implied: boolean }
 
 /** What the server is told to do, validated; nothing in it is secret. Durations in milliseconds. */
 export interface Config extends OptionValues {
@@ -22,6 +27,8 @@ export interface Config extends OptionValues {
   aws: AwsSettings
   /** Instead of the STS of AWS: that of an emulator, or a VPC endpoint. */
   stsEndpoint?: URL
+  /** Where the mark of the tables is remembered; `implied`: nobody asked for it. Absent: restored tables are not noticed. */
+  storeEpoch?: EpochPlace | undefined
   /** Each option as text, and where it came from: what `--check-config` prints. */
   effective: Record<string, { value: string; source: 'flag' | 'environment' | 'default' }>
 }
@@ -67,19 +74,20 @@ const refuseSharedPorts = (values: Partial<OptionValues>, problems: Problem[]) =
 }
 
 const keyIdExpected = 'the id, ARN or alias/NAME of a KMS key; several during a rotation, separated by commas or spaces'
+const auditKeyExpected = 'the id, ARN or alias/NAME of one KMS key'
 const mostKeys = 4
 const prefixExpression = /^(\/[A-Za-z0-9_.-]+){1,14}$/
 /** Of the 1011 characters that a parameter's name may have. */
 const longestPrefix = 900
 
 const readAws = (env: Environment, mode: 'serve' | 'dev', problems: Problem[]): AwsSettings => {
-  const keys = ({ env: name }: Variable): string[] => {
+  const keys = ({ env: name }: Variable, most = mostKeys, expected = keyIdExpected): string[] => {
     const text = textOf(env, name)
     if (text === undefined) return []
     const ids = [...new Set(text.split(/[\s,]+/).filter((id) => id !== ''))]
     const wrong = ids.find((id) => !isKmsKeyId(id))
-    if (ids.length > 0 && ids.length <= mostKeys && wrong === undefined) return ids
-    problems.push(mismatch(name, wrong === undefined ? `${ids.length} keys` : quoted(wrong), keyIdExpected))
+    if (ids.length > 0 && ids.length <= most && wrong === undefined) return ids
+    problems.push(mismatch(name, wrong === undefined ? `${ids.length} keys` : quoted(wrong), expected))
     return []
   }
   const prefix = ({ env: name }: Variable): string | undefined => {
@@ -88,9 +96,9 @@ const readAws = (env: Environment, mode: 'serve' | 'dev', problems: Problem[]): 
     problems.push(mismatch(name, quoted(text), 'the path above the parameters, such as /airunner/prod'))
     return undefined
   }
-  const { issuerKmsKeyId, serverIssuerKmsKeyId, ssmPrefix } = variables
+  const { issuerKmsKeyId, serverIssuerKmsKeyId, auditKmsKeyId, ssmPrefix } = variables
   if (mode === 'dev') {
-    for (const { env: name } of [issuerKmsKeyId, serverIssuerKmsKeyId, ssmPrefix]) {
+    for (const { env: name } of [issuerKmsKeyId, serverIssuerKmsKeyId, auditKmsKeyId, ssmPrefix]) {
       const text = textOf(env, name)
       if (text !== undefined)
         problems.push(mismatch(name, quoted(text), 'it unset: development mode makes its own keys and certificates'))
@@ -98,9 +106,11 @@ const readAws = (env: Environment, mode: 'serve' | 'dev', problems: Problem[]): 
     return { issuer_kms_keys: [], server_issuer_kms_keys: [] }
   }
   const ssm_prefix = prefix(ssmPrefix)
+  const audit_kms_keys = keys(auditKmsKeyId, 1, auditKeyExpected)
   return {
     issuer_kms_keys: keys(issuerKmsKeyId),
     server_issuer_kms_keys: keys(serverIssuerKmsKeyId),
+    ...(audit_kms_keys.length === 0 ? {} : { audit_kms_keys }),
     ...(ssm_prefix === undefined ? {} : { ssm_prefix }),
   }
 }
@@ -113,10 +123,41 @@ const refuseTwoKeys = (env: Environment, problems: Problem[]) => {
   const pairs: [Variable, Variable][] = [
     [variables.issuerKey, variables.issuerKmsKeyId],
     [variables.serverIssuerKey, variables.serverIssuerKmsKeyId],
+    [variables.auditKey, variables.auditKmsKeyId],
   ]
   for (const [pem, kms] of pairs) {
     if (isSet(env, pem) && isSet(env, kms)) problems.push(mismatch(`${pem.env}, ${kms.env}`, 'both', 'one of them'))
   }
+}
+
+/** Which of the two places it is; the texts that stand for one become it, for workers are started by what is effective. */
+const epochPlaceOf = (
+  values: Partial<OptionValues>,
+  effective: Config['effective'],
+  prefix: string | undefined,
+  mode: 'serve' | 'dev',
+  problems: Problem[],
+): EpochPlace | undefined => {
+  const { storeEpochFile: file = 'none', storeEpochParameter: parameter = 'none', dataDir } = values
+  const [fileFlag, parameterFlag] = [options.storeEpochFile.flag, options.storeEpochParameter.flag]
+  const place = (name: string, value: string): void => {
+    const entry = effective[name.replaceAll('-', '_')]
+    if (entry !== undefined) entry.value = value
+  }
+  const named = parameter !== 'auto' && parameter !== 'none'
+  if (named && mode === 'dev')
+    problems.push(mismatch(`--${parameterFlag}`, quoted(parameter), 'it unset: development mode remembers in a file'))
+  else if (named && file !== 'none') problems.push(mismatch(`--${fileFlag}, --${parameterFlag}`, 'both', 'one of them'))
+  if (file === 'auto' && mode === 'serve')
+    problems.push(mismatch(`--${fileFlag}`, '"auto"', options.storeEpochFile.kind.expected))
+  if (file !== 'none') {
+    const path = resolve(file === 'auto' ? `${dataDir ?? ''}/store-epoch` : file)
+    place(fileFlag, path)
+    return { file: path, implied: false }
+  }
+  const name = named ? parameter : parameter === 'auto' && prefix !== undefined ? `${prefix}/store-epoch` : undefined
+  place(parameterFlag, name ?? 'none')
+  return name === undefined ? undefined : { parameter: name, implied: !named }
 }
 
 /**
@@ -159,8 +200,9 @@ export const readConfig = (
   const stsEndpoint = stsEndpointOf(env, problems)
   refuseTwoKeys(env, problems)
   const aws = readAws(env, mode, problems)
+  const storeEpoch = epochPlaceOf(values as Partial<OptionValues>, effective, aws.ssm_prefix, mode, problems)
   return {
-    config: { ...(values as OptionValues), tables, aws, ...(stsEndpoint && { stsEndpoint }), effective },
+    config: { ...(values as OptionValues), tables, aws, storeEpoch, ...(stsEndpoint && { stsEndpoint }), effective },
     problems,
   }
 }

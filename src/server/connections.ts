@@ -38,6 +38,8 @@ export interface Connections {
    * `acceptedAt` (Unix milliseconds) is when the right ended: the time from there to now is measured.
    */
   cut(target: ConnectionTarget, cause: string, except?: Socket, acceptedAt?: number): number
+  /** Destroys all of them. */
+  cutAll(cause: string): void
   /** Lets the connections of a certificate end: idle ones now, others after the response that they wait for. */
   finish(serialNumber: string): number
   /** The distinct certificates of all connections. */
@@ -170,6 +172,7 @@ export const makeConnections = (deps: ConnectionsDeps): Connections => {
       }
       return chosen.length
     },
+    cutAll: (cause) => destroy([...entries.values()], cause),
     finish: (serialNumber) => {
       const chosen = [...(bySerial.get(serialNumber) ?? [])]
       for (const { socket, stream } of chosen) {

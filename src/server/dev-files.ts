@@ -1,6 +1,7 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { BootstrapFiles } from '../authority/bootstrap/files.ts'
-import { readIfThere, replaceFile } from '../authority/private-files.ts'
+import { createFile, readIfThere, replaceFile } from '../authority/private-files.ts'
+import { generateKeyPair, privateKeyPem } from '../pki/keys.ts'
 import type { Config } from './config.ts'
 import { options, variables } from './options.ts'
 
@@ -9,6 +10,15 @@ export const developmentTables = {
   [variables.principalTable.env]: 'airunner_dev_principals',
   [variables.certTable.env]: 'airunner_dev_certificates',
   [variables.controlTable.env]: 'airunner_dev_control',
+}
+
+/** Beside the issuer's key, and made once. */
+const auditKeyFile = ({ issuerKey }: BootstrapFiles): string => join(dirname(issuerKey), 'audit-key.pem')
+
+/** Makes the key that signs checkpoints over audit events, where there is none. */
+export const makeAuditKey = async (files: BootstrapFiles): Promise<void> => {
+  const path = auditKeyFile(files)
+  if ((await readIfThere(path)) === undefined) await createFile(path, privateKeyPem(generateKeyPair().privateKey))
 }
 
 /** The embedded store asks for a signature and does not look at it. */
@@ -22,11 +32,13 @@ export const serverEnvironment = (config: Config, files: BootstrapFiles, endpoin
   ...developmentTables,
   [options.hostname.env]: config.hostname,
   [options.oidArc.env]: config.oidArc,
+  [options.storeEpochFile.env]: config.storeEpoch && 'file' in config.storeEpoch ? config.storeEpoch.file : 'none',
   [`${variables.caCert.env}_FILE`]: files.caCert,
   [`${variables.serverCert.env}_FILE`]: files.serverCert,
   [`${variables.serverKey.env}_FILE`]: files.serverKey,
   [`${variables.issuerCert.env}_FILE`]: files.issuerCert,
   [`${variables.issuerKey.env}_FILE`]: files.issuerKey,
+  [`${variables.auditKey.env}_FILE`]: auditKeyFile(files),
   AWS_ENDPOINT_URL_DYNAMODB: endpoint,
   ...storeCredentials,
 })

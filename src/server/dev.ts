@@ -19,6 +19,7 @@ import { writeDevelopmentContext } from './dev-context.ts'
 import {
   developmentTables,
   lastStorePort,
+  makeAuditKey,
   realAccountVariables,
   serverEnvironment,
   writeServerEnvironment,
@@ -48,6 +49,7 @@ const report = ({ number, title, outcome }: BootstrapStep) => {
 
 /** Environment and checked secrets of what stands in the directory. */
 const readMaterial = async (config: Config, files: BootstrapFiles, endpoint: string) => {
+  await makeAuditKey(files)
   const environment = serverEnvironment(config, files, endpoint)
   const reader = makeSecretsReader({
     environment: environmentSource(environment),
@@ -70,7 +72,17 @@ const withPlane = async <T>(
   const metrics = makeMetrics()
   const connections = makeConnections({ clock: systemClock, log, metrics })
   const store = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
-  const plane = makePlane({ config, secrets: () => secrets, log, metrics, connections, clock: systemClock, store })
+  // Nobody is served: it needs no memory of the tables, and writes none.
+  const alone = { ...config, storeEpoch: undefined }
+  const plane = makePlane({
+    config: alone,
+    secrets: () => secrets,
+    log,
+    metrics,
+    connections,
+    clock: systemClock,
+    store,
+  })
   return use(plane).finally(() => plane.stop())
 }
 

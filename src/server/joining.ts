@@ -1,9 +1,8 @@
 import { makeBoundedAudit } from '../auth/bounded-audit.ts'
 import type { Source } from '../auth/caller.ts'
-import { makeVerifyAwsIam, stsAt } from '../auth/join/aws-iam.ts'
 import { makeFailedProofs } from '../auth/join/failed-proofs.ts'
 import { makeJoinGate } from '../auth/join/gate.ts'
-import { makeVerifyOidc } from '../auth/join/oidc.ts'
+import type { VerifyProof } from '../auth/join/proof.ts'
 import { makeCreateJoinRule } from '../authority/create-join-rule.ts'
 import { makeCreateJoinToken } from '../authority/create-join-token.ts'
 import { makeDeleteJoinRule } from '../authority/delete-join-rule.ts'
@@ -39,7 +38,7 @@ export interface JoiningDeps {
   rootFingerprints: () => string[]
 }
 
-type JoiningVerbs = Pick<
+export type JoiningVerbs = Pick<
   Verbs,
   | 'enroll'
   | 'createJoinToken'
@@ -49,6 +48,15 @@ type JoiningVerbs = Pick<
   | 'deleteJoinRule'
   | 'testJoinRule'
 >
+
+/** A way to join that is loaded with the first who comes that way: most deployments have nobody who does. */
+const whenAsked = <B>(open: () => Promise<VerifyProof<B>>): VerifyProof<B> => {
+  let opening: Promise<VerifyProof<B>> | undefined
+  return async (...asked) => {
+    opening ??= open()
+    return (await opening)(...asked)
+  }
+}
 
 /** Everything about joining, put together for one process. */
 export const makeJoining = (deps: JoiningDeps) => {
@@ -71,17 +79,21 @@ export const makeJoining = (deps: JoiningDeps) => {
     registry,
     rules,
     clock,
-    verifyAwsIam: makeVerifyAwsIam({
-      hostname: config.hostname,
-      regions: config.awsRegions,
-      ...(config.stsEndpoint === undefined ? {} : stsAt(config.stsEndpoint)),
+    verifyAwsIam: whenAsked(async () => {
+      const { makeVerifyAwsIam, stsAt } = await import('../auth/join/aws-iam.ts')
+      return makeVerifyAwsIam({
+        hostname: config.hostname,
+        regions: config.awsRegions,
+        ...(config.stsEndpoint === undefined ? {} : stsAt(config.stsEndpoint)),
+      })
     }),
-    verifyOidc: makeVerifyOidc({
-      conditions: async () => {
+    verifyOidc: whenAsked(async () => {
+      const { makeVerifyOidc } = await import('../auth/join/oidc.ts')
+      const conditions = async () => {
         const enabled = (await rules()).filter((rule) => rule.enabled)
         return enabled.filter(isOidcRule).map((rule) => rule.oidc)
-      },
-      clock,
+      }
+      return makeVerifyOidc({ conditions, clock })
     }),
     demandPatience: gate.demandPatience,
   })

@@ -10,8 +10,8 @@ import type { Metrics } from './metrics.ts'
 import { variables } from './options.ts'
 import { type Problem, quoted } from './problems.ts'
 
-/** Which certificates a key signs. */
-export type KmsUse = 'issuer' | 'serverIssuer'
+/** Which certificates a key signs; `storedIssuer`: the registry names it beside the issuer's certificate; `audit`: none, but checkpoints. */
+export type KmsUse = 'issuer' | 'serverIssuer' | 'storedIssuer' | 'audit'
 
 /** A key that KMS has told us of. */
 export interface KmsKey {
@@ -22,7 +22,7 @@ export interface KmsKey {
 }
 
 export interface KmsKeysDeps {
-  keys: Pick<AwsSettings, 'issuer_kms_keys' | 'server_issuer_kms_keys'>
+  keys: Pick<AwsSettings, 'issuer_kms_keys' | 'server_issuer_kms_keys' | 'audit_kms_keys'>
   /** In the place of the standard AWS variables and the limits of production. */
   signer?: Omit<KmsSignerOptions, 'keyId' | 'observe'>
   /** Between two tries of a key that fails: the first, doubled up to the longest. Milliseconds. */
@@ -39,6 +39,8 @@ export interface KmsKeys {
   problems(): Problem[]
   /** Names of keys of which nothing is known yet. */
   unknown(use: KmsUse): string[]
+  /** Keys of use `storedIssuer`: these are asked for from now on, and no others. */
+  want(ids: string[]): void
   /** A key that fits no certificate: it is asked for again, for an alias may be put right. */
   mistrust(id: string): void
   /** From now on it is told, counted, and tried again in the background; `onFound` hears of keys that became known. */
@@ -71,13 +73,19 @@ const usual = { first: second, longest: 30 * second }
 /** Holds the keys that the configuration names; asks nothing of KMS before `open`. */
 export const makeKmsKeys = (deps: KmsKeysDeps): KmsKeys => {
   const { keys, pauses = usual, random = Math.random } = deps
-  const { issuerKmsKeyId, serverIssuerKmsKeyId } = variables
+  const { issuerKmsKeyId, serverIssuerKmsKeyId, auditKmsKeyId } = variables
   const held: Held[] = [
     ...keys.issuer_kms_keys.map((id) => ({ id, use: 'issuer' as const, variable: issuerKmsKeyId.env, told: false })),
     ...keys.server_issuer_kms_keys.map((id) => ({
       id,
       use: 'serverIssuer' as const,
       variable: serverIssuerKmsKeyId.env,
+      told: false,
+    })),
+    ...(keys.audit_kms_keys ?? []).map((id) => ({
+      id,
+      use: 'audit' as const,
+      variable: auditKmsKeyId.env,
       told: false,
     })),
   ]
@@ -173,19 +181,34 @@ export const makeKmsKeys = (deps: KmsKeysDeps): KmsKeys => {
 
   return {
     open: async (again = false) => {
-      await Promise.all(held.filter(({ signer }) => again || signer === undefined).map(openOne))
+      const configured = held.filter(({ use }) => use !== 'storedIssuer')
+      await Promise.all(configured.filter(({ signer }) => again || signer === undefined).map(openOne))
     },
     known: (use) =>
       held.flatMap(({ id, variable, signer, use: of }) =>
         of === use && signer !== undefined ? [{ id, variable, signer }] : [],
       ),
-    problems: () => held.flatMap(({ problem }) => problem ?? []),
+    problems: () => held.flatMap(({ problem, use }) => (use === 'storedIssuer' ? [] : (problem ?? []))),
     unknown: (use) => held.flatMap((key) => (key.use === use && key.signer === undefined ? [key.id] : [])),
     mistrust: (id) => {
       for (const key of held) {
         if (key.id !== id) continue
         delete key.signer
         failed(key, new Error('its public key is in no certificate of an issuer'))
+      }
+    },
+    want: (ids) => {
+      for (const key of held.filter(({ id, use }) => use === 'storedIssuer' && !ids.includes(id))) {
+        held.splice(held.indexOf(key), 1)
+        void key.close?.()
+      }
+      const there = held.flatMap(({ id, use }) => (use === 'storedIssuer' ? [id] : []))
+      for (const id of new Set(ids.filter((each) => !there.includes(each)))) {
+        const key: Held = { id, use: 'storedIssuer', variable: 'kms_key_id', told: false }
+        held.push(key)
+        void openOne(key).then(() => {
+          if (key.signer !== undefined) background?.onFound()
+        })
       }
     },
     start: (given) => {

@@ -19,8 +19,12 @@ export interface Gauges {
   connections(): Record<string, number>
   /** Seconds since the feed was last read to its end. */
   feedAge(): number
+  /** Nobody is let in, for the tables may be restored ones. */
+  admissionHeld(): boolean
   /** Seconds until the first certificate of a kind expires; negative afterwards. */
   certificateExpiry(): Partial<Record<CertificateOwner, number>>
+  /** The newest CRL of each issuer: seconds since its thisUpdate, and how many certificates are on it. */
+  crls(): { issuer: string; age_seconds: number; entries: number }[]
   /** Answers with a status of 500 and more, since the start. */
   failedAnswers(): number
 }
@@ -37,8 +41,12 @@ export interface Metrics {
   storeAnswered(operation: string, outcome: string, seconds: number): void
   /** A request got its answer. */
   answered(status: number): void
+  /** What was said of a certificate to whom asked by OCSP, or why nothing was. */
+  ocspAnswered(status: string): void
   /** A call to the key service. */
   signerAnswered(operation: string, outcome: string, seconds: number): void
+  /** Reading and encoding one CRL. */
+  crlBuilt(seconds: number): void
   /** Says where gauges read their figures. */
   watch(gauges: Partial<Gauges>): void
   /** The same figures, for others who ask. */
@@ -50,6 +58,25 @@ const subSecond = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 /** The promise is 1.5 s at p99 and 60 s for a row changed by hand. */
 const untilCut = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 30, 60]
 
+/** Counts what happens with every request, and hands it over when somebody reads: labels are looked up only then. */
+const makeTally = <L extends Record<string, string>>(keyOf: (labels: L) => string) => {
+  const counts = new Map<string, { labels: L; since: number }>()
+  return {
+    inc: (labels: L): void => {
+      const key = keyOf(labels)
+      const entry = counts.get(key)
+      if (entry === undefined) counts.set(key, { labels, since: 1 })
+      else entry.since += 1
+    },
+    handOver: (counter: { inc(labels: L, value: number): void }): void => {
+      for (const entry of counts.values()) {
+        if (entry.since > 0) counter.inc(entry.labels, entry.since)
+        entry.since = 0
+      }
+    },
+  }
+}
+
 /** The metrics of one process; `registry` is what the metrics listener, or the primary of several workers, reads. */
 export const makeMetrics = (): Metrics => {
   const registry = new Registry()
@@ -58,11 +85,17 @@ export const makeMetrics = (): Metrics => {
   const gauges: Partial<Gauges> = { failedAnswers: () => failedAnswers }
   collectDefaultMetrics({ register: registry })
 
-  const admissions = new Counter({
+  const admissions = makeTally<{ result: string; principal_type: string }>(
+    ({ result, principal_type }) => `${result} ${principal_type}`,
+  )
+  new Counter({
     name: 'airunner_admissions_total',
     help: 'Decisions about presented certificates',
     labelNames: ['result', 'principal_type'],
     registers,
+    collect() {
+      admissions.handOver(this)
+    },
   })
   const issued = new Counter({
     name: 'airunner_certificates_issued_total',
@@ -88,9 +121,19 @@ export const makeMetrics = (): Metrics => {
     labelNames: ['reason'],
     registers,
   })
-  const answers = new Counter({
+  const answers = makeTally<{ status: string }>(({ status }) => status)
+  new Counter({
     name: 'airunner_http_responses_total',
     help: 'Answers on the mTLS and enrolment listeners, by class of status',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      answers.handOver(this)
+    },
+  })
+  const ocspAnswers = new Counter({
+    name: 'airunner_ocsp_responses_total',
+    help: 'What OCSP answers have said of certificates, one count for each, and why there was none',
     labelNames: ['status'],
     registers,
   })
@@ -120,6 +163,30 @@ export const makeMetrics = (): Metrics => {
     buckets: subSecond,
     registers,
   })
+  const crlSeconds = new Histogram({
+    name: 'airunner_crl_build_seconds',
+    help: 'Time to read what is revoked and to encode one CRL, in a thread of its own',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32],
+    registers,
+  })
+  const crlGauge = (name: string, help: string, field: 'age_seconds' | 'entries') =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['issuer'],
+      aggregator: 'max',
+      registers,
+      collect() {
+        this.reset()
+        for (const crl of gauges.crls?.() ?? []) this.set({ issuer: crl.issuer }, crl[field])
+      },
+    })
+  crlGauge(
+    'airunner_crl_age_seconds',
+    'Time since the newest CRL of an issuer was made, or since the start while there is none',
+    'age_seconds',
+  )
+  crlGauge('airunner_crl_entries', 'Certificates on the newest CRL of an issuer', 'entries')
   new Gauge({
     name: 'airunner_connections',
     help: 'Open mTLS connections',
@@ -138,6 +205,14 @@ export const makeMetrics = (): Metrics => {
     registers,
     collect() {
       this.set(gauges.feedAge?.() ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'airunner_admission_held',
+    help: '1 while nobody is let in because the tables may be restored ones; of several processes, the number',
+    registers,
+    collect() {
+      this.set(gauges.admissionHeld?.() ? 1 : 0)
     },
   })
   new Gauge({
@@ -166,10 +241,12 @@ export const makeMetrics = (): Metrics => {
       answers.inc({ status: `${Math.floor(status / 100)}xx` })
       if (status >= 500) failedAnswers += 1
     },
+    ocspAnswered: (status) => ocspAnswers.inc({ status }),
     signerAnswered: (operation, outcome, seconds) => {
       signerRequests.inc({ operation, outcome })
       signerSeconds.observe({ operation }, seconds)
     },
+    crlBuilt: (seconds) => crlSeconds.observe(seconds),
     watch: (more) => {
       Object.assign(gauges, more)
     },

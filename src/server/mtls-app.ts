@@ -17,7 +17,9 @@ import { makeRateLimit } from './plugins/rate-limit.ts'
 import { limitStoreTime } from './plugins/store-time.ts'
 import { addAgentEvents } from './routes/agent-events.ts'
 import { addAgents } from './routes/agents.ts'
+import { addAuditChains } from './routes/audit-chains.ts'
 import { addAuditEvents } from './routes/audit-events.ts'
+import { addAuthorities } from './routes/authorities.ts'
 import { addCertificates } from './routes/certificates.ts'
 import { addJoinRules } from './routes/join-rules.ts'
 import { addJoinTokens } from './routes/join-tokens.ts'
@@ -118,7 +120,9 @@ export const makeMtlsApp = async (deps: MtlsAppDeps): Promise<MtlsApp> => {
   addJoinRules(app, plane)
   addTrustBundle(app, () => plane.trustBundle(), whenAdmitting)
   addAuditEvents(app, plane)
+  addAuditChains(app, plane)
   addAgents(app, plane)
+  addAuthorities(app, plane)
   addAgentEvents(app, { plane, connections, streams })
   addOpenApiDocument(app)
   await app.ready()

@@ -1,10 +1,13 @@
 import { logFormats, logLevels } from './log.ts'
 import {
   awsRegions,
+  bucketName,
   cidrs,
   count,
   directory,
   duration,
+  epochFile,
+  epochParameter,
   hostname,
   type Kind,
   listenAddress,
@@ -110,11 +113,47 @@ export const options = {
     'base of the CRL and issuer URLs written into certificates',
   ),
   oidArc: option('oid-arc', objectIdentifier, { default: '1.3.6.1.4.1.99999.1' }, 'arc of the two private extensions'),
+  storeEpochFile: option(
+    'store-epoch-file',
+    epochFile,
+    { default: 'none', developmentDefault: 'auto' },
+    'remember the mark of the tables in this file, so that restored tables let nobody in (in development mode auto: store-epoch in the data directory)',
+  ),
+  storeEpochParameter: option(
+    'store-epoch-parameter',
+    epochParameter,
+    { default: 'auto' },
+    'the same in this parameter of the Parameter Store; auto: store-epoch below AIRUNNER_SSM_PREFIX when that is set',
+  ),
   awsRegions: option(
     'aws-regions',
     awsRegions,
     { default: 'commercial' },
     'regions whose STS is asked who a machine is that joins by an AWS identity',
+  ),
+  auditBucket: option(
+    'audit-bucket',
+    bucketName,
+    { default: 'none' },
+    'S3 bucket with object lock that keeps the signed checkpoints over the audit events',
+  ),
+  auditRetention: option(
+    'audit-retention',
+    duration('1d', '3650d'),
+    { default: '400d' },
+    'how long nobody can delete a checkpoint in that bucket',
+  ),
+  auditLockMode: option(
+    'audit-lock-mode',
+    oneOf(['compliance', 'governance'] as const),
+    { default: 'compliance' },
+    'whether nobody at all can delete it before, or nobody without s3:BypassGovernanceRetention',
+  ),
+  truststoreBucket: option(
+    'truststore-bucket',
+    bucketName,
+    { default: 'none' },
+    'S3 bucket in which truststore.pem, all issuers and roots that are trusted, is kept up to date',
   ),
   proxyProtocol: option(
     'proxy-protocol',
@@ -203,6 +242,15 @@ export const variables = {
     env: 'AIRUNNER_ISSUER_KMS_KEY_ID',
     description:
       'instead: an AWS KMS key of type ECC_NIST_P256 / SIGN_VERIFY by its id, ARN or alias; several during a rotation, separated by commas or spaces',
+  },
+  auditKey: {
+    env: 'AIRUNNER_AUDIT_KEY',
+    pem: true,
+    description: 'private key (P-256) that signs checkpoints over the audit events, and nothing else',
+  },
+  auditKmsKeyId: {
+    env: 'AIRUNNER_AUDIT_KMS_KEY_ID',
+    description: 'instead: an AWS KMS key of type ECC_NIST_P256 / SIGN_VERIFY',
   },
   ssmPrefix: {
     env: 'AIRUNNER_SSM_PREFIX',

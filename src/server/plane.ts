@@ -1,9 +1,30 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Admitted, Presented, Source } from '../auth/caller.ts'
+import type { Prepared } from '../authority/authorities/prepare.ts'
+import type { OcspAnswer } from '../authority/ocsp/answer-ocsp.ts'
 import type { CallerRequest } from '../authority/request.ts'
+import type { CrlHead } from '../core/crl.ts'
 import type { Once } from '../core/once.ts'
 import type { AgentDetail, AgentPage, ListAgents, ReportStatus, StatusAnswer } from '../wire/agents.ts'
+import type {
+  AuditChainEventPage,
+  AuditChainPage,
+  AuditCheckpointPage,
+  ListAuditChainEvents,
+  ListAuditChains,
+  ListAuditCheckpoints,
+} from '../wire/audit-chains.ts'
 import type { AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'
+import type {
+  ActivateAuthority,
+  Authority,
+  AuthorityDetails,
+  AuthorityPage,
+  ListAuthorities,
+  PrepareAuthority,
+  RemoveAuthority,
+  RetireAuthority,
+} from '../wire/authorities.ts'
 import type {
   Certificate,
   CertificatePage,
@@ -42,6 +63,7 @@ import type {
 import type { Revocation, StartRevocation } from '../wire/revocations.ts'
 import type { TrustBundle } from '../wire/trust-bundle.ts'
 import type { Attached } from './agents/hub.ts'
+import type { HeldCrl } from './crls.ts'
 
 /** Optimistic concurrency: the version of `If-Match`, when the caller sent one. */
 export interface Expected {
@@ -75,6 +97,9 @@ export interface Verbs {
   startRevocation(request: CallerRequest, body: StartRevocation): Promise<Revocation>
   getRevocation(revocationId: string): Promise<Revocation>
   listAuditEvents(query: ListAuditEvents): Promise<AuditEventPage>
+  listAuditChains(query: ListAuditChains): Promise<AuditChainPage>
+  listAuditChainEvents(chain: string, query: ListAuditChainEvents): Promise<AuditChainEventPage>
+  listAuditCheckpoints(query: ListAuditCheckpoints): Promise<AuditCheckpointPage>
   createJoinToken(request: CallerRequest, body: CreateJoinToken): Promise<CreatedJoinToken>
   listJoinTokens(query: ListJoinTokens): Promise<JoinTokenPage>
   getJoinToken(joinTokenId: string): Promise<JoinToken>
@@ -98,6 +123,12 @@ export interface Verbs {
   sendCommand(request: CallerRequest, principalId: string, body: SendCommand): Promise<Command>
   listCommands(principalId: string, query: ListCommands): Promise<CommandPage>
   finishCommand(request: CallerRequest, commandId: string, body: FinishCommand): Promise<Command>
+  listAuthorities(query: ListAuthorities): Promise<AuthorityPage>
+  getAuthority(issuerId: string): Promise<AuthorityDetails>
+  prepareAuthority(request: CallerRequest, body: PrepareAuthority): Promise<Prepared>
+  activateAuthority(request: CallerRequest, issuerId: string, body: ActivateAuthority): Promise<Authority>
+  retireAuthority(request: CallerRequest, issuerId: string, body: RetireAuthority): Promise<Authority>
+  removeAuthority(request: CallerRequest, issuerId: string, body: RemoveAuthority): Promise<Authority>
 }
 
 export interface StoredAnswer {
@@ -126,12 +157,26 @@ export interface Plane {
   /** Makes or finds an admin and has its request signed: for bootstrap alone, never behind a route. */
   registerAdmin(admin: { principal_id: string; csr_pem: string }): Promise<IssuedCertificate>
   trustBundle(): TrustBundle
-  /** Certificates of the known issuers by issuer_id, DER. */
+  /** Certificates of the known issuers by issuer_id, DER; removed ones included. */
   issuerCertificates(): Map<string, Buffer>
+  /** Roots and trusted issuers, PEM: what clients are told to choose their certificate by. */
+  authoritiesPem(): string[]
+  /** Unix milliseconds at which the issuer that signs ends; undefined when none is known. */
+  issuerEnd(): number | undefined
+  /** Called when the registry has brought other issuers, or other states of them. */
+  onAuthoritiesChange(listener: () => void): void
+  /** Answers an OCSP request, DER; never rejects. */
+  answerOcsp(request: Buffer): Promise<OcspAnswer>
+  /** The newest CRL of an issuer; `pending` when there will be one soon, undefined for an unknown issuer. */
+  crl(issuerId: string): HeldCrl | 'pending' | undefined
+  /** Publishes a CRL at once; `final`: the last one of an issuer that is removed, good until its certificate ends. */
+  publishCrl(issuerId: string, how?: { final?: boolean }): Promise<CrlHead>
   /** Roots, issuers or the server's certificate were replaced; what the new ones do not vouch for is cut off. */
   trustChanged(): void
   /** Names of the readiness checks that fail now; empty when ready. */
   failingChecks(): string[]
+  /** Reads which issuers the registry knows, before anybody is let in; a store that does not answer is not waited for long. */
+  prepare(): Promise<void>
   /** Starts polling the feed, the re-read loop and the revocation worker. */
   start(): Promise<void>
   stop(): Promise<void>

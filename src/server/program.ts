@@ -2,26 +2,19 @@ import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../core/time.ts'
 import { readCommandLine } from './command-line.ts'
-import { type Config, type Environment, readConfig } from './config.ts'
+import { type Environment, readConfig } from './config.ts'
 import { effectiveConfiguration } from './effective-configuration.ts'
 import { readFirstSecrets } from './first-secrets.ts'
 import { helpText } from './help.ts'
-import { type KmsKeys, makeKmsKeys } from './kms-keys.ts'
+import { makeKmsKeys } from './kms-keys.ts'
 import type { Addresses } from './listeners.ts'
 import { type Log, makeLog } from './log.ts'
 import { type Problem, problemLine } from './problems.ts'
+import type { Checked } from './run-process.ts'
 import { environmentSource } from './secret-texts.ts'
-import { checkSecrets, type Secrets } from './secrets.ts'
+import { checkSecrets } from './secrets.ts'
 import { parametersSource, parametersWanted } from './secrets-parameters.ts'
-import { makeSecretsReader, type SecretsOutcome, type SecretsReader } from './secrets-reader.ts'
-
-/** Everything that was found good before a port is opened. */
-export interface Checked {
-  config: Config
-  first: SecretsOutcome & { secrets: Secrets }
-  reader: SecretsReader
-  kms: KmsKeys
-}
+import { makeSecretsReader } from './secrets-reader.ts'
 
 const report = (problems: Problem[]): 2 => {
   // Node writes to a pipe in its own time; one call keeps the lines together.

@@ -7,6 +7,8 @@ export interface ReadinessDeps {
   feedIsFresh(): boolean
   /** Ours does not differ from the store's. */
   clockIsRight(): boolean
+  /** The tables are known to be the ones that were there before, and what is changed is remembered outside of them. */
+  storeEpochIsKnown(): boolean
   secrets(): Secrets
   /** Ends in Unix milliseconds. */
   authorities(): { active: ActiveIssuer | undefined; rootsEnd: number; issuersEnd: number }
@@ -26,6 +28,7 @@ export const makeReadiness = (deps: ReadinessDeps) => (): string[] => {
     store: deps.storeAnswers(),
     feed: deps.feedIsFresh(),
     clock: deps.clockIsRight(),
+    store_epoch: deps.storeEpochIsKnown(),
     // Without any issuer a server is meant to verify only; with one whose key is missing, out of reach, or that ends, it is not well.
     issuer:
       secrets.issuers.length === 0 ||

@@ -3,13 +3,25 @@ import type { Logger } from 'pino'
 import { isControlError } from '../core/errors.ts'
 import { second, systemClock } from '../core/time.ts'
 import { awsReason } from './aws-reason.ts'
+import type { Config } from './config.ts'
 import { type CurrentSecrets, makeCurrentSecrets } from './current-secrets.ts'
 import type { StopSignal } from './drain.ts'
+import type { KmsKeys } from './kms-keys.ts'
 import { type Addresses, ListenProblem } from './listeners.ts'
 import { makeMetrics } from './metrics.ts'
 import { issueServerCertificate } from './own-server-certificate.ts'
-import type { Checked } from './program.ts'
+import type { Secrets } from './secrets.ts'
+import type { SecretsOutcome, SecretsReader } from './secrets-reader.ts'
 import { serve } from './serve.ts'
+import { storedKeysOf } from './stored-keys.ts'
+
+/** Everything that was found good before a port is opened. */
+export interface Checked {
+  config: Config
+  first: SecretsOutcome & { secrets: Secrets }
+  reader: SecretsReader
+  kms: KmsKeys
+}
 
 /** What a worker tells its primary. */
 export interface WorkerReady {
@@ -82,7 +94,14 @@ export const runProcess = async (deps: ProcessDeps): Promise<number> => {
   process.on('SIGHUP', () => void secrets.reload())
 
   try {
-    const { addresses, drain, plane } = await serve({ config, secrets, log, metrics, worker: cluster.isWorker })
+    const { addresses, drain, plane } = await serve({
+      config,
+      secrets,
+      log,
+      metrics,
+      worker: cluster.isWorker,
+      storedKeys: storedKeysOf(kms),
+    })
     if (cluster.isWorker) process.send?.({ type: 'airunner:ready', addresses } satisfies WorkerReady)
     else log.info({ event: 'server_ready', ...addresses, hostname, workers: 1, pid: process.pid })
     deps.onReady?.(addresses)

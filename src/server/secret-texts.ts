@@ -11,6 +11,7 @@ const pemVariables = {
   serverIssuerKey: variables.serverIssuerKey,
   issuerCert: variables.issuerCert,
   issuerKey: variables.issuerKey,
+  auditKey: variables.auditKey,
 } as const satisfies Record<string, Variable>
 
 export type SecretName = keyof typeof pemVariables

@@ -40,7 +40,7 @@ const fingerprintOf = ({ texts }: SecretsReading, kms: KmsKeys | undefined): str
   sha256Hex(
     JSON.stringify([
       Object.entries(texts).sort(([one], [other]) => (one < other ? -1 : 1)),
-      (['issuer', 'serverIssuer'] as const).map((use) =>
+      (['issuer', 'serverIssuer', 'audit'] as const).map((use) =>
         kms?.known(use).map(({ signer }) => spkiOf(signer.publicKey).toString('base64')),
       ),
     ]),

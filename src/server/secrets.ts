@@ -1,7 +1,9 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { type Issuer, readIssuers } from '../pki/issuer.ts'
-import { spkiOf } from '../pki/keys.ts'
+import { isP256Key, publicKeyOf, readPrivateKeys, spkiOf } from '../pki/keys.ts'
+import { makeLocalSigner } from '../pki/local-signer.ts'
 import type { IssuerUsage } from '../pki/path.ts'
+import type { Signer } from '../pki/signer.ts'
 import { checkServerChain, readTrustBundle, type TrustBundle, verifyIssuer } from '../pki/trust.ts'
 import type { KmsKey, KmsKeys, KmsUse } from './kms-keys.ts'
 import { variables } from './options.ts'
@@ -26,6 +28,8 @@ export interface Secrets {
   /** As configured, or absent: then `serverIssuer` signs one for each process; it is absent while its key is out of reach. */
   server?: ServerCertificate
   serverIssuer?: Issuer
+  /** Signs checkpoints over audit events; absent when there is none, or KMS has not answered yet. */
+  audit?: Signer
 }
 
 export interface SecretsCheck {
@@ -80,6 +84,26 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
   }
   const bundle = readBundle()
 
+  /** What was given as the audit key: exactly one P-256 key. Throws when it is not. */
+  const readAuditKey = (): { name: string; signer: Signer } | undefined => {
+    const { auditKey } = texts
+    const [kmsKey] = kms?.known('audit') ?? []
+    if (auditKey === undefined) return kmsKey && { name: kmsKey.variable, signer: kmsKey.signer }
+    const signer = attempt(
+      () => {
+        const [key, ...more] = readPrivateKeys(auditKey.text)
+        if (key === undefined || more.length > 0 || !isP256Key(key))
+          throw new Error(
+            `found ${more.length > 0 ? 'several keys' : 'no P-256 key'}, expected one private key on P-256`,
+          )
+        return makeLocalSigner(key)
+      },
+      auditKey.name,
+      problems,
+    )
+    return signer && { name: auditKey.name, signer }
+  }
+
   const kmsVariable = { issuer: variables.issuerKmsKeyId.env, serverIssuer: variables.serverIssuerKmsKeyId.env }
   const withKeysOf = (use: KmsUse, issuers: Issuer[], certificates: string): Issuer[] => {
     const keys = kms?.known(use) ?? []
@@ -97,7 +121,7 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
   const readIssuersOf = (
     certificate: SecretName,
     key: SecretName,
-    { usage, use }: { usage: IssuerUsage; use: KmsUse },
+    { usage, use }: { usage: IssuerUsage; use: keyof typeof kmsVariable },
   ): Issuer[] => {
     const found = texts[certificate]
     if (found === undefined) {
@@ -156,6 +180,17 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
   const server = issuesItsOwn ? undefined : readServer()
   const serverIssuer = serverIssuers.find(({ signer }) => signer !== undefined)
 
+  // Who issues, or stands in for the server, must not be able to vouch for the log of what was issued.
+  const audit = readAuditKey()
+  const taken = [
+    ...(bundle?.roots ?? []).map(({ publicKey }) => ({ what: 'a root', publicKey })),
+    ...issuers.map(({ certificate }) => ({ what: 'an issuer', publicKey: certificate.publicKey })),
+    ...serverIssuers.map(({ certificate }) => ({ what: 'the issuer of the server', publicKey: certificate.publicKey })),
+    ...(server === undefined ? [] : [{ what: 'the server', publicKey: publicKeyOf(createPrivateKey(server.key_pem)) }]),
+  ].find(({ publicKey }) => audit !== undefined && spkiOf(publicKey).equals(spkiOf(audit.signer.publicKey)))
+  if (audit !== undefined && taken !== undefined)
+    problems.push({ name: audit.name, message: `found the key of ${taken.what}, expected one that signs nothing else` })
+
   if (problems.length > 0 || bundle === undefined) return { problems, strangers }
   return {
     secrets: {
@@ -163,6 +198,7 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
       issuers,
       ...(server === undefined ? {} : { server }),
       ...(server !== undefined || serverIssuer === undefined ? {} : { serverIssuer }),
+      ...(audit === undefined ? {} : { audit: audit.signer }),
     },
     problems,
     strangers,

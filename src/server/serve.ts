@@ -2,7 +2,7 @@ import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { AggregatorRegistry } from '@prometheus-io/client'
 import type { Logger } from 'pino'
-import { type Clock, systemClock } from '../core/time.ts'
+import { type Clock, second, systemClock } from '../core/time.ts'
 import { makePlane, type PlaneDeps } from './compose.ts'
 import type { Config } from './config.ts'
 import { makeConnections } from './connections.ts'
@@ -20,6 +20,7 @@ import { makePkiServer } from './pki-app.ts'
 import type { Plane } from './plane.ts'
 import { remoteAddressOf } from './remote-address.ts'
 import { makeRequestsInFlight } from './requests-in-flight.ts'
+import type { TlsMaterial } from './tls.ts'
 import { makeTlsListener, type TlsListener } from './tls-listener.ts'
 import { startVitals } from './vitals.ts'
 
@@ -34,6 +35,13 @@ export interface ServeDeps {
   /** Where the store is, when not where the standard AWS variables say. */
   store?: PlaneDeps['store']
   settlingTime?: PlaneDeps['settlingTime']
+  /** Keys in KMS that the registry names. */
+  storedKeys?: PlaneDeps['storedKeys']
+  auditTimes?: PlaneDeps['auditTimes']
+  truststoreLook?: PlaneDeps['truststoreLook']
+  ssm?: PlaneDeps['ssm']
+  guardTiming?: PlaneDeps['guardTiming']
+  buildsCrls?: PlaneDeps['buildsCrls']
 }
 
 export interface Serving {
@@ -74,6 +82,12 @@ export const serve = async ({
   clock = systemClock,
   store,
   settlingTime,
+  storedKeys,
+  auditTimes,
+  truststoreLook,
+  ssm,
+  guardTiming,
+  buildsCrls,
 }: ServeDeps): Promise<Serving> => {
   let enrollPort: number | undefined
   const connections = makeConnections({ clock, log, metrics })
@@ -87,16 +101,31 @@ export const serve = async ({
     ...(store && { store }),
     enrollPort: () => enrollPort,
     settlingTime,
+    storedKeys,
+    auditTimes,
+    truststoreLook,
+    ssm,
+    guardTiming,
+    buildsCrls,
   })
-  metrics.watch({ connections: connections.countByType, certificateExpiry: secrets.secondsUntilExpiry })
+  metrics.watch({
+    connections: connections.countByType,
+    certificateExpiry: () => {
+      const issuerEnd = plane.issuerEnd()
+      return { ...secrets.secondsUntilExpiry(), ...(issuerEnd && { issuer: (issuerEnd - clock()) / second }) }
+    },
+  })
+  // What the registry says of issuers, before the first handshake is looked at.
+  await plane.prepare()
   let draining = false
 
   // 1. What speaks TLS: the whole API, and joining.
   const mtls = await makeMtlsApp({ plane, log, metrics, connections, remoteAddressOf, clock })
   mtls.httpServer.keepAliveTimeout = idleKeepAlive
   connections.requests.watch(mtls.httpServer)
+  const material = (): TlsMaterial => ({ ...secrets.material(), authorities_pem: plane.authoritiesPem() })
   const common = {
-    material: secrets.material(),
+    material: material(),
     proxies: config.proxyProtocol,
     maxConnections: config.maxConnections,
     metrics,
@@ -121,10 +150,14 @@ export const serve = async ({
     httpServer: enroll.httpServer,
   })
   const tlsListeners: TlsListener[] = [mtlsListener, enrollListener]
+  const showMaterial = () => {
+    for (const listener of tlsListeners) listener.replace(material())
+  }
   secrets.onChange(() => {
-    for (const listener of tlsListeners) listener.replace(secrets.material())
+    showMaterial()
     plane.trustChanged()
   })
+  plane.onAuthoritiesChange(showMaterial)
 
   // 2. What speaks plain HTTP.
   const health = makeHealthServer({
@@ -135,6 +168,9 @@ export const serve = async ({
   const pki = makePkiServer({
     trustBundle: () => plane.trustBundle().roots_pem,
     issuerCertificates: () => plane.issuerCertificates(),
+    ocsp: { answer: plane.answerOcsp, clock },
+    crl: (issuerId) => plane.crl(issuerId),
+    clock,
   })
   const metricsServer = makeMetricsServer({
     contentType: metrics.registry.contentType,

@@ -131,6 +131,17 @@ export const directory: Kind<string> = {
   read: (text) => (text.includes('\0') ? undefined : { value: text }),
 }
 
+/** Undefined is none. @see S3's naming rules for general purpose buckets */
+export const bucketName: Kind<string | undefined> = {
+  placeholder: 'BUCKET',
+  expected: 'the name of an S3 bucket, 3 to 63 characters of a-z 0-9 . -, or none',
+  read: (text) => {
+    if (text === 'none') return { value: undefined }
+    const fits = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) && !text.includes('..') && !isIPv4(text)
+    return fits ? { value: text } : undefined
+  },
+}
+
 export const awsRegions: Kind<readonly string[]> = {
   placeholder: 'REGIONS',
   expected: 'names of AWS regions separated by commas, such as eu-west-1,us-gov-west-1, or commercial (all of those)',
@@ -139,4 +150,21 @@ export const awsRegions: Kind<readonly string[]> = {
     const regions = text.split(',').map((part) => part.trim())
     return regions.every(isRegion) && new Set(regions).size === regions.length ? { value: regions } : undefined
   },
+}
+
+/** Where the mark of the tables is remembered: a path; `auto` and `none` as they are. */
+export const epochFile: Kind<string> = {
+  placeholder: 'PATH',
+  expected: 'the path of a file, or none',
+  read: (text) => (text.includes('\0') || text.length > 4000 ? undefined : { value: text }),
+}
+
+/** @see https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html */
+export const epochParameter: Kind<string> = {
+  placeholder: 'NAME',
+  expected: 'the full name of a parameter, such as /airunner/prod/store-epoch, auto, or none',
+  read: (text) =>
+    text === 'auto' || text === 'none' || (text.length <= 1011 && /^(\/[A-Za-z0-9_.-]+){1,15}$/.test(text))
+      ? { value: text }
+      : undefined,
 }

@@ -17,6 +17,7 @@ export const startVitals = ({ gauges, log, every = minute }: VitalsDeps): { stop
   const tell = () => {
     const sum = Object.values(gauges.connections?.() ?? {}).reduce((total, count) => total + count, 0)
     const failures = gauges.failedAnswers?.() ?? 0
+    const crlAges = (gauges.crls?.() ?? []).map(({ age_seconds }) => age_seconds)
     const daysLeft = Object.entries(gauges.certificateExpiry?.() ?? {}).map(
       ([kind, seconds]) => [kind, rounded((seconds * second) / day)] as const,
     )
@@ -25,6 +26,7 @@ export const startVitals = ({ gauges, log, every = minute }: VitalsDeps): { stop
       feed_age_seconds: rounded(gauges.feedAge?.() ?? 0),
       connections: sum,
       responses_5xx: failures - failuresBefore,
+      ...(crlAges.length > 0 && { crl_age_seconds: rounded(Math.max(...crlAges)) }),
       ...(daysLeft.length > 0 && { certificate_days_left: Math.min(...daysLeft.map(([, days]) => days)) }),
       ...Object.fromEntries(daysLeft.map(([kind, days]) => [`${kind}_certificate_days_left`, days])),
     })

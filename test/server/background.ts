@@ -11,6 +11,7 @@ t.test('what was asked for before the start is done at the start, and what comes
       if (rounds === 2) throw new Error('interrupted')
     },
     removeDeparted: async () => {},
+    watchAudit: async () => undefined,
     sweeps: [],
     onStoreFailure: () => {},
     log: quiet,

@@ -209,6 +209,16 @@ const refusals: Refusal[] = [
     lines: [/AIRUNNER_ISSUER_KEY, AIRUNNER_ISSUER_KMS_KEY_ID: found both/],
   },
   {
+    name: 'two memories of the tables',
+    env: { AIRUNNER_STORE_EPOCH_FILE: 'x', AIRUNNER_STORE_EPOCH_PARAMETER: '/a/b' },
+    lines: [/--store-epoch-file, --store-epoch-parameter: found both/],
+  },
+  {
+    name: 'a memory of the tables that is none',
+    env: { AIRUNNER_STORE_EPOCH_FILE: 'auto', AIRUNNER_STORE_EPOCH_PARAMETER: 'b' },
+    lines: [/AIRUNNER_STORE_EPOCH_PARAMETER: found "b"/, /--store-epoch-file: found "auto"/],
+  },
+  {
     name: 'a key in KMS has no certificate, and its name is none',
     env: {
       AIRUNNER_ISSUER_CERT: '',
@@ -282,6 +292,7 @@ t.test('what is good is shown without secrets', async (t) => {
   t.same(shown.options.workers, { value: '3', source: 'flag' })
   t.same(shown.options.feed_interval, { value: '2s', source: 'environment' })
   t.same(shown.options.max_validity, { value: '90d', source: 'default' })
+  t.same(shown.options.store_epoch_parameter, { value: 'none', source: 'default' })
   t.match(shown.issuers, [{ signs: true }])
   t.notMatch(stdout, /BEGIN/)
 })
@@ -301,6 +312,7 @@ t.test('AWS is not asked by --check-config, which says so', async (t) => {
     issuers: [{ signs: false }],
     issuer_kms_keys: ['alias/x', 'alias/y'],
     ssm_prefix: '/airunner/prod',
+    options: { store_epoch_parameter: { value: '/airunner/prod/store-epoch', source: 'default' } },
     not_checked: ['AIRUNNER_ISSUER_KMS_KEY_ID', 'AIRUNNER_SSM_PREFIX'],
   })
   const tableNames = { ...tables, ...nowhere, AIRUNNER_SSM_PREFIX: '/airunner/prod' }

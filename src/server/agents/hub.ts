@@ -4,9 +4,9 @@ import type { CallerRequest } from '../../authority/request.ts'
 import type { AgentRecord, HeldStream, OpenCommand } from '../../core/agent.ts'
 import type { Attribution } from '../../core/audit.ts'
 import { sha256Hex } from '../../core/bytes.ts'
-import { lineageOf } from '../../core/certificate.ts'
+import { type CertificateRecord, lineageOf } from '../../core/certificate.ts'
 import { timeOrderedId } from '../../core/ids.ts'
-import { renewalWindowOf } from '../../core/renewal-window.ts'
+import type { RenewalWindow } from '../../core/renewal-window.ts'
 import { second, toRfc3339 } from '../../core/time.ts'
 import { withDeadline } from '../../store/deadline.ts'
 import type { Change } from '../../store/feed.ts'
@@ -37,6 +37,7 @@ export interface HubDeps {
   claim: ClaimCommand
   fleet: (streams: () => number) => Fleet
   trustBundleVersion: () => string
+  renewalWindow: (certificate: CertificateRecord) => RenewalWindow
   clock: () => number
   random: () => number
   log: Log
@@ -191,7 +192,7 @@ export const makeHub = (deps: HubDeps) => {
         settleOthers(held, before)
         // 3. Each command goes to one stream. A crash after it leaves them delivered, for the next snapshot.
         const commands = await commandsFor(held, before.commands)
-        const { renew_after, renew_before } = renewalWindowOf(certificate)
+        const { renew_after, renew_before } = deps.renewalWindow(certificate)
         const snapshot: AgentSnapshot = {
           commands,
           trust_bundle_version: deps.trustBundleVersion(),
@@ -268,6 +269,7 @@ export const makeHub = (deps: HubDeps) => {
     },
 
     size: streams.size,
+    isAnnounced: fleet.isAnnounced,
     start: async (): Promise<void> => {
       silence.start()
       await fleet.start()

@@ -9,7 +9,7 @@ const rank = (range: string, mediaType: string): { specificity: number; quality:
 
 /** True when an Accept header lets one of `produced` through. @see RFC 9110 §12.5.1 */
 export const isAcceptable = (accept: string | undefined, produced: readonly string[]): boolean => {
-  if (accept === undefined || accept === '*/*' || accept.trim() === '') return true
+  if (accept === undefined || accept === '*/*' || produced.includes(accept) || accept.trim() === '') return true
   const ranges = accept.split(',')
   return produced.some((mediaType) => {
     const ranked = ranges.map((range) => rank(range, mediaType)).filter((one) => one !== undefined)

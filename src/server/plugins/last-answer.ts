@@ -24,15 +24,23 @@ export const linger = (socket: Duplex): void => {
   socket.once('close', () => clearTimeout(limit))
 }
 
+const current = Symbol('the request that is being answered')
+
+/** Kept on the socket itself: a map of all sockets that is written with each request is dear to the collector. */
+interface Serving extends Duplex {
+  [current]?: IncomingMessage
+}
+
 /** Lets a connection that ends with the answer to a request of which not all has arrived end in stages. */
 export const deliverLastAnswers = (server: Server): void => {
-  const current = new WeakMap<Duplex, IncomingMessage>()
-  server.prependListener('request', (request) => current.set(request.socket, request))
+  server.prependListener('request', (request) => {
+    ;(request.socket as Serving)[current] = request
+  })
   server.on('connection', (socket) => {
     const destroySoon = socket.destroySoon.bind(socket)
     // How Node ends a connection after an answer that says so; there is no event to hold it up by.
     socket.destroySoon = () => {
-      const request = current.get(socket)
+      const request = (socket as Serving)[current]
       if (request === undefined || request.complete) return destroySoon()
       linger(socket)
       request.resume()

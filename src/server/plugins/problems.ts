@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import type { Straggler } from '../../core/authority.ts'
 import { type ErrorCode, type InputFault, isControlError } from '../../core/errors.ts'
 import { AlreadyAnswered } from '../../core/once.ts'
 import { problemOf, statusOfCode } from '../../wire/problem.ts'
@@ -10,6 +11,7 @@ interface Refusal {
   code: ErrorCode
   detail?: string
   errors?: InputFault[] | undefined
+  stragglers?: Straggler[] | undefined
   retryAfterSeconds?: number | undefined
   unknown?: true
 }
@@ -41,8 +43,8 @@ const fromFramework = (error: FastifyError): Refusal => {
 
 const refusalOf = (error: unknown): Refusal => {
   if (isControlError(error)) {
-    const { code, message: detail, errors, retryAfterSeconds } = error
-    return code === 'internal_error' ? { code, unknown: true } : { code, detail, errors, retryAfterSeconds }
+    const { code, message: detail, errors, stragglers, retryAfterSeconds } = error
+    return code === 'internal_error' ? { code, unknown: true } : { code, detail, errors, stragglers, retryAfterSeconds }
   }
   const { statusCode } = (error ?? {}) as Partial<FastifyError>
   // The framework gives 4xx to faults of the sender: bad framing, a body that ends early.
@@ -70,13 +72,13 @@ export const answerProblems = (app: FastifyInstance, { log, mayKnow, random }: P
     if (refusal.unknown) {
       log.error({ event: 'request_failed', request_id: request.id, route: request.routeOptions.url, err: error })
     }
-    const { code, detail, errors } = refusal
+    const { code, detail, errors, stragglers } = refusal
     const status = statusOfCode[code]
     if (status === 401) reply.header('connection', 'close')
     if (status === 429 || status === 503) {
       reply.header('retry-after', String(spread(refusal.retryAfterSeconds ?? defaultRetryAfterSeconds, random)))
     }
-    const problem = problemOf(mayKnow(request) ? { code, detail, errors } : { code }, request.id)
+    const problem = problemOf(mayKnow(request) ? { code, detail, errors, stragglers } : { code }, request.id)
     // As bytes: the framework would add a charset to the type of a string.
     reply
       .code(status)

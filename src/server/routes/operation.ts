@@ -30,6 +30,8 @@ export interface Call<P extends Part, Q extends Part, B extends Part> {
   expected: Expected
   /** Ends the connection after this answer: the caller has just taken away its own right to it. */
   leave(): void
+  /** What was to be made was there: the answer has the status 200. */
+  wasThere(): void
 }
 
 export interface Operation<P extends Part, Q extends Part, B extends Part, A extends TSchema> {
@@ -50,6 +52,8 @@ export interface Operation<P extends Part, Q extends Part, B extends Part, A ext
   /** True when `If-Match` is honoured. */
   conditional?: true
   answer: { status: 200 | 201 | 202; schema: A; description: string }
+  /** What the same answer with the status 200 means. */
+  again?: string
   /** Codes beyond those that every operation can answer. */
   problems?: readonly ErrorCode[]
   run(call: Call<P, Q, B>): Promise<Static<A>>
@@ -106,6 +110,9 @@ const schemaOf = (operation: AnyOperation): FastifySchema => {
     ...(operation.types === undefined ? {} : { 'x-principal-types': operation.types }),
     response: {
       [answer.status]: successResponse(answer.description, { 'application/json': answer.schema }, answerHeaders),
+      ...(operation.again === undefined
+        ? {}
+        : { 200: successResponse(operation.again, { 'application/json': answer.schema }, answerHeaders) }),
       ...problemResponses(problemsOf(operation)),
     },
   } as FastifySchema
@@ -152,6 +159,7 @@ export const addOperation = <P extends Part, Q extends Part, B extends Part, A e
       ...(first === undefined ? {} : { first }),
     },
     handler: async (http, reply) => {
+      let status: number = answer.status
       const document = await operation.run({
         params: http.params as Of<P>,
         query: http.query as Of<Q>,
@@ -160,8 +168,11 @@ export const addOperation = <P extends Part, Q extends Part, B extends Part, A e
         request: callerRequestOf(http),
         expected: operation.conditional ? expectedOf(http) : {},
         leave: () => void reply.header('connection', 'close'),
+        wasThere: () => {
+          status = 200
+        },
       })
-      reply.code(answer.status)
+      reply.code(status)
       tagVersion(reply, document)
       return document
     },

@@ -31,6 +31,10 @@ const bodies: Record<string, unknown> = {
   },
   sendCommand: { command: 'renew' },
   finishCommand: { state: 'succeeded' },
+  prepareAuthority: { certificate_pem: 'PEM' },
+  activateAuthority: {},
+  retireAuthority: {},
+  removeAuthority: {},
 }
 
 /** Calls that concern nobody in particular: a record of somebody else, where there is one. */
@@ -38,10 +42,12 @@ const pathOf = (operation: Operation, serial: string): string =>
   operation.path
     .replace('{principal_id}', 'admin-1')
     .replace('{serial_number}', serial)
+    .replace('{chain}', 'f'.repeat(32))
     .replace('{revocation_id}', '1'.repeat(32))
     .replace('{join_token_id}', '3'.repeat(32))
     .replace('{join_rule_id}', '4'.repeat(32))
     .replace('{command_id}', '2'.repeat(32))
+    .replace('{issuer_id}', '0123456789abcdef')
 
 /** What only an agent asks. */
 const ofAgents = new Set(['streamAgentEvents', 'reportStatus', 'finishCommand'])
