@@ -23,7 +23,7 @@ export interface IdentityPaths {
 }
 
 /** The call of a pending request: byte for byte the same, whenever it is sent. */
-const callOf = ({ request }: Pending): Call => ({
+export const callOf = ({ request }: Pick<Pending, 'request'>): Call => ({
   method: 'POST',
   path: request.path,
   body: request.body,
@@ -31,7 +31,7 @@ const callOf = ({ request }: Pending): Call => ({
 })
 
 /** True when the request had no effect, for sure: refused by the server, or never sent. */
-const hadNoEffect = (error: unknown): boolean => {
+export const hadNoEffect = (error: unknown): boolean => {
   if (!(error instanceof CliError)) return false
   if (error.problem !== undefined) return error.problem.status < 500 && error.problem.status !== 408
   return error.cause instanceof TransportError && !error.cause.sent

@@ -18,6 +18,9 @@ export const readSeconds = (text: string): number => {
   return milliseconds / second
 }
 
+/** An option that may be given again: all of its values. */
+export const gather = (value: string, before: string[] = []): string[] => [...before, value]
+
 const momentExpression = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 /** Reads a moment as RFC 3339: itself, a date (midnight UTC), or a length of time before (-1) or after (1) now. */
@@ -85,7 +88,10 @@ export const readVersion = (text: string): string => {
 
 export const yesOption = () => new Option('-y, --yes', 'do not ask')
 
-export const forceOption = () => new Option('--force', 'overwrite files that exist')
+export const forceOption = (what = 'overwrite files that exist') => new Option('--force', what)
+
+export const validityOption = (otherwise: string) =>
+  new Option('--validity <time>', `how long it is good for, e.g. 30d; ${otherwise}`).argParser(readSeconds)
 
 export const reasonOption = () =>
   new Option('--reason <reason>', 'why, as certificates name it').choices([...revocationReasons]).makeOptionMandatory()

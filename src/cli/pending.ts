@@ -15,8 +15,8 @@ export interface PendingRequest {
   created_at: number
 }
 
-/** Answers are kept for 24 h by the server; an older request would be a new one. */
-const answerLife = 23 * hour
+/** Answers are kept for 24 h by the server; an older request would be a new one. Milliseconds. */
+export const answerLife = 23 * hour
 
 /** The name under which the successor of a file waits: `key.pem` → `key.next.pem`. */
 export const nextName = (path: string): string => {
@@ -32,7 +32,8 @@ export interface Pending {
   request: PendingRequest
 }
 
-const readRequest = (text: string): PendingRequest | undefined => {
+/** What was stored of a request; undefined when it is not one. */
+export const readRequest = (text: string): PendingRequest | undefined => {
   try {
     const value = JSON.parse(text) as Partial<PendingRequest>
     const complete =

@@ -4,6 +4,7 @@ import { agentRunVerb } from './commands/agent-run.ts'
 import { apiVerb } from './commands/api.ts'
 import { auditVerbs } from './commands/audit.ts'
 import { bootstrapVerb } from './commands/bootstrap.ts'
+import { caVerbs } from './commands/ca.ts'
 import { certificateVerbs } from './commands/certificate.ts'
 import { completionVerb } from './commands/completion.ts'
 import { contextVerbs } from './commands/context.ts'
@@ -11,6 +12,7 @@ import { doctorVerb } from './commands/doctor.ts'
 import { enrollVerb } from './commands/enroll.ts'
 import { joinRuleVerbs } from './commands/join-rule.ts'
 import { principalVerbs } from './commands/principal.ts'
+import { restoreVerbs } from './commands/restore.ts'
 import { tokenVerbs } from './commands/token.ts'
 import { versionVerb } from './commands/version.ts'
 import { whoamiVerb } from './commands/whoami.ts'
@@ -94,7 +96,14 @@ export const makeProgram = (io: Io): Program => {
     'which machines join by the identity of their platform',
     joinRuleVerbs(session),
   )
+  addNoun(program, ['ca'], 'issuers and roots: change them while everything runs', caVerbs(session))
   addNoun(program, ['audit'], 'who did what, and when', auditVerbs(session))
+  addNoun(
+    program,
+    ['restore'],
+    'after a restore of the tables: take away again what they have given back',
+    restoreVerbs(session),
+  )
   addNoun(program, ['context', 'contexts'], 'which planes there are, and as whom you use them', contextVerbs(session))
   addVerb(program, whoamiVerb(session))
   addVerb(program, doctorVerb(session))

@@ -1,5 +1,6 @@
 import type { Agent } from '../wire/agents.ts'
 import type { AuditEvent } from '../wire/audit-events.ts'
+import type { Authority } from '../wire/authorities.ts'
 import type { Certificate } from '../wire/certificates.ts'
 import type { Command } from '../wire/commands.ts'
 import type { JoinRule, JoinRuleTest } from '../wire/join-rules.ts'
@@ -141,5 +142,23 @@ export const commandView: View<Command> = {
     { title: 'DELIVERED', wide: true, cell: (command) => command.delivered_at },
     { title: 'ENDED', wide: true, cell: (command) => command.finished_at },
     { title: 'EXPIRES', wide: true, cell: (command) => command.expires_at },
+  ],
+}
+
+export const authorityView: View<Authority> = {
+  name: (authority) => authority.issuer_id,
+  columns: [
+    { title: 'ID', cell: (authority) => authority.issuer_id },
+    { title: 'KIND', cell: (authority) => authority.kind },
+    { title: 'STATE', cell: (authority) => authority.state },
+    { title: 'EXPIRES', cell: (authority) => authority.expires_at },
+    { title: 'SUBJECT', cell: (authority) => authority.subject_dn },
+    { title: 'ROOT', wide: true, cell: (authority) => authority.root_sha256 },
+    { title: 'KMS KEY', wide: true, cell: (authority) => authority.kms_key_id },
+    { title: 'PREPARED', wide: true, cell: (authority) => authority.prepared_at },
+    { title: 'ACTIVATED', wide: true, cell: (authority) => authority.activated_at },
+    { title: 'RETIRED', wide: true, cell: (authority) => authority.retired_at },
+    { title: 'REMOVED', wide: true, cell: (authority) => authority.removed_at },
+    { title: 'SHA-256', wide: true, cell: (authority) => authority.sha256 },
   ],
 }

@@ -92,7 +92,7 @@ export const syncDirectory = async (path: string): Promise<void> => {
 }
 
 /** Writes all of a file under a temporary name, flushes it, and renames it: readers see the old text or the new one. */
-export const writeFileAtomic = async (path: string, text: string, mode: number): Promise<void> => {
+export const writeFileAtomic = async (path: string, text: string | Uint8Array, mode: number): Promise<void> => {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
     const handle = await open(temporary, 'wx', mode)
