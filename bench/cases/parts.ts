@@ -1,20 +1,16 @@
 import { X509Certificate } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
-import { day } from '../src/core/time.ts'
-import { createIssuer, createRoot } from '../src/pki/ca.ts'
-import { makeIssueClientCertificate } from '../src/pki/certificate.ts'
-import { buildClientTbs, makeClientTbs } from '../src/pki/client-tbs.ts'
-import { readCsr } from '../src/pki/csr.ts'
-import { presentedBy } from '../src/pki/inspect.ts'
-import { issuerOf } from '../src/pki/issuer.ts'
-import { generateKeyPair } from '../src/pki/keys.ts'
-import { makeLocalSigner } from '../src/pki/local-signer.ts'
-import { type ClientGrant, chooseValidity } from '../src/pki/profile.ts'
-import { makeCsr } from '../src/pki/request.ts'
-import { newSerialNumber } from '../src/pki/serial.ts'
-
-/** CPU milliseconds of one issue beyond verifying its request. */
-const allowed = 0.5
+import { day } from '../../src/core/time.ts'
+import { createIssuer, createRoot } from '../../src/pki/ca.ts'
+import { makeIssueClientCertificate } from '../../src/pki/certificate.ts'
+import { buildClientTbs, makeClientTbs } from '../../src/pki/client-tbs.ts'
+import { readCsr } from '../../src/pki/csr.ts'
+import { presentedBy } from '../../src/pki/inspect.ts'
+import { issuerOf } from '../../src/pki/issuer.ts'
+import { generateKeyPair } from '../../src/pki/keys.ts'
+import { makeLocalSigner } from '../../src/pki/local-signer.ts'
+import { type ClientGrant, chooseValidity } from '../../src/pki/profile.ts'
+import { makeCsr } from '../../src/pki/request.ts'
+import { newSerialNumber } from '../../src/pki/serial.ts'
 
 /** CPU milliseconds (user and system, this process) per call, the best of five rounds: other work can only add to it. */
 const cost = async (work: () => unknown, calls: number): Promise<number> => {
@@ -29,7 +25,7 @@ const cost = async (work: () => unknown, calls: number): Promise<number> => {
   return best
 }
 
-/** CPU milliseconds of each part of an issue. Throws when one costs more than is allowed. */
+/** CPU milliseconds of each part of an issue, in this process. */
 export const run = async (): Promise<Record<string, number>> => {
   const now = Date.now()
   const rootSigner = makeLocalSigner(generateKeyPair().privateKey)
@@ -69,13 +65,5 @@ export const run = async (): Promise<Record<string, number>> => {
     'signed part through pkijs': await cost(() => buildClientTbs(issuer, profile, grantFor(spki)), 100),
     'recognise a presented certificate': await cost(() => presentedBy(leaf, [issuer], profile), 500),
   }
-  if (costs['issue without the request'] > allowed)
-    throw new Error(
-      `an issue costs ${costs['issue without the request'].toFixed(3)} ms of CPU, expected ${allowed} at most`,
-    )
-  return costs
+  return Object.fromEntries(Object.entries(costs).map(([part, milliseconds]) => [`${part}_cpu_ms`, milliseconds]))
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const [part, milliseconds] of Object.entries(await run()))
-    console.log(`${milliseconds.toFixed(3).padStart(8)} ms CPU  ${part}`)
