@@ -9,7 +9,9 @@ module "keys" {
   application          = var.application
   environment          = var.environment
   admin_role_arn       = var.admin_role_arn
+  issuer_keys          = var.issuer_keys
   issuer_signer_arns   = [var.admin_role_arn, module.service.task_role_arn]
+  audit_signer_arns    = [module.service.task_role_arn]
   deletion_window_days = var.deletion_protection ? 30 : 7
 }
 
@@ -110,8 +112,38 @@ module "service" {
   parameter_arns        = module.secrets.parameter_arns
   secrets_key_arn       = module.keys.secrets_key_arn
   issuer_key_in_kms     = var.issuer_key_in_kms
-  issuer_key_arn        = module.keys.issuer_key_arn
+  issuer_key_arns       = module.keys.issuer_key_arns
   issuer_key_secret_arn = module.secrets.issuer_key_secret_arn
+
+  store_epoch_parameter_arn = module.secrets.store_epoch_parameter_arn
+  audit_key_arn             = module.keys.audit_key_arn
+  audit_bucket              = one(module.audit_bucket[*])
+  audit_lock_mode           = var.audit_lock_mode
+  truststore_bucket         = one(module.truststore_bucket[*])
+}
+
+module "truststore_bucket" {
+  source = "./modules/bucket"
+  count  = var.truststore_enabled ? 1 : 0
+
+  application     = var.application
+  environment     = var.environment
+  purpose         = "truststore"
+  writer_role_arn = module.service.task_role_arn
+  force_destroy   = !var.deletion_protection
+}
+
+module "audit_bucket" {
+  source = "./modules/bucket"
+  count  = var.audit_bucket_enabled ? 1 : 0
+
+  application     = var.application
+  environment     = var.environment
+  purpose         = "audit"
+  writer_role_arn = module.service.task_role_arn
+  lock_days       = 400
+  lock_mode       = var.audit_lock_mode
+  force_destroy   = !var.deletion_protection
 }
 
 module "alarms" {

@@ -41,8 +41,28 @@ output "issuer_key_secret_arn" {
 }
 
 output "issuer_key_id" {
-  description = "KMS key that signs client certificates; null where the key is a secret."
-  value       = var.issuer_key_in_kms ? module.keys.issuer_key_id : null
+  description = "KMS key of the oldest issuer of client certificates; null where the key is a secret."
+  value       = var.issuer_key_in_kms ? module.keys.issuer_key_ids[0] : null
+}
+
+output "issuer_key_ids" {
+  description = "KMS keys of all issuers, by their names: `airunner ca prepare --kms-issuer-key` takes the new one."
+  value       = var.issuer_key_in_kms ? zipmap(var.issuer_keys, module.keys.issuer_key_ids) : {}
+}
+
+output "audit_key_arn" {
+  description = "KMS key that signs checkpoints of the audit log: its public half is what an export is verified with."
+  value       = module.keys.audit_key_arn
+}
+
+output "truststore_bucket" {
+  description = "Bucket of `truststore.pem`; null where it is not published."
+  value       = one(module.truststore_bucket[*].name)
+}
+
+output "audit_bucket" {
+  description = "Bucket of the audit log's checkpoints; null where there is none."
+  value       = one(module.audit_bucket[*].name)
 }
 
 output "ecr_repository_url" {
@@ -119,7 +139,7 @@ locals {
     ["airunner bootstrap --application ${var.application} --environment ${var.environment} --domain ${var.domain}"],
     ["--aws-region ${data.aws_region.current.id}"],
     ["--principal-table ${module.registry.principal_table_name} --cert-table ${module.registry.cert_table_name} --control-table ${module.registry.control_table_name}"],
-    var.issuer_key_in_kms ? ["--kms-issuer-key ${module.keys.issuer_key_id}"] : [],
+    var.issuer_key_in_kms ? ["--kms-issuer-key ${module.keys.issuer_key_ids[0]}"] : [],
     ["--ecs-cluster ${module.service.cluster_name} --ecs-service ${module.service.service_name} --desired-count ${var.min_tasks}"],
     ["--output-dir ./${var.environment}-certs"],
   ))

@@ -16,6 +16,44 @@ variable "issuer_key_in_kms" {
   nullable    = false
 }
 
+variable "issuer_keys" {
+  type        = list(string)
+  description = "A name for the KMS key of each issuer, oldest first: a rotation adds one, and takes the old one away at its end (docs/rotation.md)."
+  default     = ["1"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.issuer_keys) >= 1 && length(distinct(var.issuer_keys)) == length(var.issuer_keys) && alltrue([for name in var.issuer_keys : can(regex("^[a-z0-9]{1,12}$", name))])
+    error_message = "Write at least one name, each once, of 1 to 12 lower-case letters and digits, such as [\"1\", \"2\"]."
+  }
+}
+
+variable "truststore_enabled" {
+  type        = bool
+  description = "Whether issuers and roots are published to a bucket as `truststore.pem`, for gateways that verify client certificates themselves."
+  default     = false
+  nullable    = false
+}
+
+variable "audit_bucket_enabled" {
+  type        = bool
+  description = "Whether checkpoints of the audit log are copied to a bucket in which nobody can replace them for 400 days."
+  default     = false
+  nullable    = false
+}
+
+variable "audit_lock_mode" {
+  type        = string
+  description = "`GOVERNANCE`: who has s3:BypassGovernanceRetention can delete checkpoints all the same; `COMPLIANCE`: nobody can, and the bucket stays for 400 days after a destroy."
+  default     = "GOVERNANCE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE"], var.audit_lock_mode)
+    error_message = "Write \"GOVERNANCE\" or \"COMPLIANCE\"."
+  }
+}
+
 variable "cpu" {
   type        = number
   description = "CPU units of a task, 1024 to a core. Handshakes are what costs: about 700 a second on a core."

@@ -19,7 +19,8 @@ Reads the deployment with the AWS CLI and reports each promise, one line each:
   --domain NAME        the certificate must be for APPLICATION-ENVIRONMENT.NAME (what --hostname of the task says)
   --admin-role ARN     who alone may read ca-key; without it, that it is one role
   --without NAME,…     promises that this deployment does not make, such as interface-endpoints-there
-  --only PART,…        of tables, keys, secrets, balancer, service, roles, network, watch; all of them otherwise
+  --only PART,…        of tables, keys, secrets, balancer, service, roles, network,
+                       watch, buckets; all of them otherwise
   --partial            what you may not read is no failure
   --json               one JSON document instead of lines
   --help
@@ -78,7 +79,7 @@ trap 'exit 143' TERM
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=$application-$environment
-parts='tables keys secrets balancer service roles network watch'
+parts='tables keys secrets balancer service roles network watch buckets'
 judged=${only//,/ }
 for part in $judged; do
   case " $parts " in *" $part "*) ;; *) die "--only is $part" "Write some of: $parts" ;; esac
@@ -91,7 +92,7 @@ for part in $judged; do
     tables) asked_for="$asked_for keys" ;;
     secrets | watch) asked_for="$asked_for keys service" ;;
     service) asked_for="$asked_for keys balancer" ;;
-    roles) asked_for="$asked_for service" ;;
+    roles | buckets) asked_for="$asked_for service" ;;
     network) asked_for="$asked_for balancer" ;;
   esac
 done
@@ -115,6 +116,8 @@ done
 . "$here/verify/network.sh"
 # shellcheck source=verify/watch.sh
 . "$here/verify/watch.sh"
+# shellcheck source=verify/buckets.sh
+. "$here/verify/buckets.sh"
 
 ask caller sts get-caller-identity --query '[Account, Arn]'
 wait

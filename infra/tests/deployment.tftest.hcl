@@ -106,3 +106,24 @@ run "github_deploys_from_the_environment_of_the_same_name" {
     error_message = "There is no role for the pipeline."
   }
 }
+
+run "a_rotation_adds_an_issuers_key_and_keeps_the_first" {
+  variables {
+    issuer_keys = ["1", "2"]
+  }
+  assert {
+    condition     = join(" ", keys(output.issuer_key_ids)) == "1 2" && output.issuer_key_id == output.issuer_key_ids["1"]
+    error_message = "The key that signs is not the oldest, or the new one is not named."
+  }
+}
+
+run "buckets_are_made_where_they_are_wanted" {
+  variables {
+    truststore_enabled   = true
+    audit_bucket_enabled = true
+  }
+  assert {
+    condition     = output.truststore_bucket != null && output.audit_bucket != null && length(module.audit_bucket) == 1
+    error_message = "A bucket is missing."
+  }
+}

@@ -131,3 +131,12 @@ run "refuses_to_tell_or_trust_nobody_in_particular" {
   }
   expect_failures = [var.alarm_email, var.github_repository, var.github_environments, var.github_oidc_provider_arn]
 }
+
+run "refuses_proofs_and_issuers_that_cannot_be" {
+  command = plan
+  variables {
+    issuer_keys     = []
+    audit_lock_mode = "FOREVER"
+  }
+  expect_failures = [var.issuer_keys, var.audit_lock_mode]
+}

@@ -24,7 +24,12 @@ min_tasks           = 1
 max_tasks           = 2
 container_insights  = false
 
-issuer_key_in_kms   = true
+issuer_key_in_kms = true
+
+truststore_enabled   = false
+audit_bucket_enabled = false
+audit_lock_mode      = "GOVERNANCE"
+
 log_retention_days  = 14
 deletion_protection = false
 alarm_email         = "oncall@example.com"

@@ -36,7 +36,13 @@ module "airunner" {
   max_tasks           = var.max_tasks
   container_insights  = var.container_insights
 
-  issuer_key_in_kms   = var.issuer_key_in_kms
+  issuer_key_in_kms = var.issuer_key_in_kms
+  issuer_keys       = var.issuer_keys
+
+  truststore_enabled   = var.truststore_enabled
+  audit_bucket_enabled = var.audit_bucket_enabled
+  audit_lock_mode      = var.audit_lock_mode
+
   log_retention_days  = var.log_retention_days
   deletion_protection = var.deletion_protection
   alarm_email         = var.alarm_email

@@ -24,7 +24,12 @@ min_tasks           = 3
 max_tasks           = 12
 container_insights  = true
 
-issuer_key_in_kms   = true
+issuer_key_in_kms = true
+
+truststore_enabled   = true
+audit_bucket_enabled = true
+audit_lock_mode      = "COMPLIANCE"
+
 log_retention_days  = 400
 deletion_protection = true
 alarm_email         = "oncall@example.com"

@@ -24,7 +24,12 @@ min_tasks           = 2
 max_tasks           = 4
 container_insights  = true
 
-issuer_key_in_kms   = true
+issuer_key_in_kms = true
+
+truststore_enabled   = true
+audit_bucket_enabled = true
+audit_lock_mode      = "GOVERNANCE"
+
 log_retention_days  = 30
 deletion_protection = false
 alarm_email         = "oncall@example.com"

@@ -119,6 +119,27 @@ variable "issuer_key_in_kms" {
   description = "Whether the issuer's key stays in KMS."
 }
 
+variable "issuer_keys" {
+  type        = list(string)
+  description = "A name for the KMS key of each issuer: a rotation adds one, and takes the old one away at its end."
+  default     = ["1"]
+}
+
+variable "truststore_enabled" {
+  type        = bool
+  description = "Whether issuers and roots are published to a bucket."
+}
+
+variable "audit_bucket_enabled" {
+  type        = bool
+  description = "Whether checkpoints of the audit log are copied to a locked bucket."
+}
+
+variable "audit_lock_mode" {
+  type        = string
+  description = "Whether nobody at all can delete them (COMPLIANCE)."
+}
+
 variable "log_retention_days" {
   type        = number
   description = "Days for which logs are kept."

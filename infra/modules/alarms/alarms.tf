@@ -148,6 +148,61 @@ resource "aws_cloudwatch_metric_alarm" "denied_admissions" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+# Each says so once, or now and then, while it lasts: that it is quiet again does not tell that it is over, so no ok_actions.
+locals {
+  failures = {
+    admission-held = {
+      metric = "HeldAdmissions"
+      says   = "Servers let nobody in: the tables are not those that they remember, as after a restore. docs/restore.md: `airunner restore confirm`. The log's `admission_held` says why."
+    }
+    audit-checkpoints = {
+      metric = "FailedAuditCheckpoints"
+      says   = "Checkpoints of the audit log are not signed: look at the audit key and at the task's right to it. Events are chained all the same; the log's `audit_checkpoint_failed` has the reason."
+    }
+    audit-bucket = {
+      metric = "FailedAuditCopies"
+      says   = "The audit bucket does not take checkpoints; they wait in the control table and are carried over later. The log's `audit_bucket_failed` has the reason."
+    }
+    truststore = {
+      metric = "FailedTruststores"
+      says   = "truststore.pem in its bucket is not what servers trust: who relies on it may refuse a new issuer, or trust one that was removed. The log's `truststore_failed` has the reason."
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "failure" {
+  for_each = local.failures
+
+  alarm_name        = "${local.name}-${each.key}"
+  alarm_description = each.value.says
+
+  namespace           = var.metric_namespace
+  metric_name         = each.value.metric
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "crl_age" {
+  alarm_name        = "${local.name}-crl-age"
+  alarm_description = "The newest CRL of an issuer is over eight hours old, where servers make one every six: revocations since then reach nobody who relies on it. The log's `crl_failed` has issuer and reason."
+
+  namespace           = var.metric_namespace
+  metric_name         = "CrlAge"
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 8 * 3600
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
 resource "aws_cloudwatch_metric_alarm" "store_throttles" {
   for_each = { for pair in setproduct(var.table_names, ["Read", "Write"]) : join(" ", pair) => { table = pair[0], kind = pair[1] } }
 

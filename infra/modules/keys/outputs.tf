@@ -18,14 +18,19 @@ output "alerts_key_arn" {
   value       = aws_kms_key.alerts.arn
 }
 
-output "issuer_key_arn" {
-  description = "Signs client certificates: for the policy of the task role."
-  value       = aws_kms_key.issuer.arn
+output "issuer_key_arns" {
+  description = "Sign client certificates, in the order of `issuer_keys`: for `AIRUNNER_ISSUER_KMS_KEY_ID` and the policy of the task role."
+  value       = [for name in var.issuer_keys : aws_kms_key.issuer[name].arn]
 }
 
-output "issuer_key_id" {
-  description = "For `AIRUNNER_ISSUER_KMS_KEY_ID` and `airunner bootstrap --kms-issuer-key`."
-  value       = aws_kms_key.issuer.key_id
+output "issuer_key_ids" {
+  description = "For `airunner bootstrap --kms-issuer-key` (the first) and `airunner ca prepare --kms-issuer-key` (the last)."
+  value       = [for name in var.issuer_keys : aws_kms_key.issuer[name].key_id]
+}
+
+output "audit_key_arn" {
+  description = "Signs checkpoints of the audit log: for `AIRUNNER_AUDIT_KMS_KEY_ID` and the policy of the task role."
+  value       = aws_kms_key.audit.arn
 }
 
 output "server_issuer_key_arn" {

@@ -118,33 +118,39 @@ locals {
     }]
   }
 
-  issuer_policy = concat(
-    [
-      local.managed_by_account,
-      {
-        Sid       = "SignsWhereIamAllows"
-        Effect    = "Allow"
-        Principal = { AWS = local.account }
-        Action    = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign", "kms:Verify"]
+  # Who may sign with a key, whatever policies say elsewhere.
+  signers = { issuer = var.issuer_signer_arns, audit = var.audit_signer_arns }
+
+  signing_policies = {
+    for key, arns in local.signers : key => concat(
+      [
+        local.managed_by_account,
+        {
+          Sid       = "SignsWhereIamAllows"
+          Effect    = "Allow"
+          Principal = { AWS = local.account }
+          Action    = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign", "kms:Verify"]
+          Resource  = "*"
+          Condition = { StringEquals = { "kms:CallerAccount" = local.account_id } }
+        },
+        {
+          # The issuer's key is tried once by bootstrap; the audit key's public half is what an export is verified with.
+          Sid       = "TriedByTheAdministrator"
+          Effect    = "Allow"
+          Principal = { AWS = var.admin_role_arn }
+          Action    = concat(["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"], key == "issuer" ? ["kms:Sign"] : [])
+          Resource  = "*"
+        },
+      ],
+      length(arns) == 0 ? [] : [{
+        # aws:PrincipalArn of a session is its role's ARN, so one line covers both.
+        Sid       = "SignsForNobodyElse"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["kms:CreateGrant", "kms:Sign"]
         Resource  = "*"
-        Condition = { StringEquals = { "kms:CallerAccount" = local.account_id } }
-      },
-      {
-        Sid       = "TriedByTheAdministrator"
-        Effect    = "Allow"
-        Principal = { AWS = var.admin_role_arn }
-        Action    = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign", "kms:Verify"]
-        Resource  = "*"
-      },
-    ],
-    length(var.issuer_signer_arns) == 0 ? [] : [{
-      # aws:PrincipalArn of a session is its role's ARN, so one line covers both.
-      Sid       = "SignsForNobodyElse"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = ["kms:CreateGrant", "kms:Sign"]
-      Resource  = "*"
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.issuer_signer_arns } }
-    }],
-  )
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = arns } }
+      }],
+    )
+  }
 }

@@ -43,6 +43,30 @@ variable "issuer_signer_arns" {
   }
 }
 
+variable "audit_signer_arns" {
+  type        = list(string)
+  description = "Roles that alone may sign with the key of the audit log, whatever policies say elsewhere; empty: whoever is allowed to by IAM."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.audit_signer_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "Write ARNs of IAM roles, arn:aws:iam::ACCOUNT:role/NAME: the task role."
+  }
+}
+
+variable "issuer_keys" {
+  type        = list(string)
+  description = "A name for each issuer of client certificates, oldest first: a rotation adds one, and takes the old one away at its end."
+  default     = ["1"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.issuer_keys) >= 1 && length(distinct(var.issuer_keys)) == length(var.issuer_keys) && alltrue([for name in var.issuer_keys : can(regex("^[a-z0-9]{1,12}$", name))])
+    error_message = "Write at least one name, each once, of 1 to 12 lower-case letters and digits, such as [\"1\", \"2\"]."
+  }
+}
+
 variable "server_issuer" {
   type        = bool
   description = "Whether the issuer of server certificates has a signing key in KMS too. Without it, the administrator keeps that key."

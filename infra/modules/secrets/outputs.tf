@@ -11,6 +11,11 @@ output "parameter_arns" {
   )
 }
 
+output "store_epoch_parameter_arn" {
+  description = "What the servers remember outside of the tables."
+  value       = aws_ssm_parameter.store_epoch.arn
+}
+
 output "ca_key_secret_arn" {
   description = "The root's key; not for any task."
   value       = aws_secretsmanager_secret.ca_key.arn

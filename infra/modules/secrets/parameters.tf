@@ -23,6 +23,20 @@ resource "aws_ssm_parameter" "public" {
   }
 }
 
+# Written by the servers themselves: which tables they have seen, and up to when (docs/restore.md). Made here, so that a
+# deployment that is destroyed leaves nothing behind which the next one would take for its own memory.
+resource "aws_ssm_parameter" "store_epoch" {
+  #checkov:skip=CKV2_AWS_34:says which tables were seen last, nothing that is secret
+  name        = "${local.prefix}/store-epoch"
+  description = "Which tables the servers have seen, and up to when."
+  type        = "String"
+  value       = "placeholder"
+
+  lifecycle {
+    ignore_changes = [value]
+  }
+}
+
 # Write-only: a refresh writes the decrypted `value` of a SecureString into the state, whatever `ignore_changes` says.
 # And never updated: whatever changes, the provider sends key, description and an empty value in one call, which would
 # replace the key that bootstrap has put here.

@@ -9,14 +9,19 @@ locals {
     Connections         = { field = "connections", unit = "Count" }
     ServerErrors        = { field = "responses_5xx", unit = "Count" }
     CertificateDaysLeft = { field = "certificate_days_left", unit = "None" }
+    CrlAge              = { field = "crl_age_seconds", unit = "Seconds" }
   }
 
   counted_events = {
-    DeniedAdmissions = "admission_denied"
-    RefusedJoins     = "join_refused"
-    FailedRequests   = "request_failed"
-    RefusedSecrets   = "secrets_refused"
-    TrustChanges     = "trust_changed"
+    DeniedAdmissions       = "admission_denied"
+    RefusedJoins           = "join_refused"
+    FailedRequests         = "request_failed"
+    RefusedSecrets         = "secrets_refused"
+    TrustChanges           = "trust_changed"
+    HeldAdmissions         = "admission_held"
+    FailedAuditCheckpoints = "audit_checkpoint_failed"
+    FailedAuditCopies      = "audit_bucket_failed"
+    FailedTruststores      = "truststore_failed"
   }
 }
 

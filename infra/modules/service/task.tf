@@ -8,17 +8,20 @@ locals {
     ["--proxy-protocol", join(",", var.proxy_cidrs)],
     local.enroll ? ["--enroll-listen", local.port_text["enroll"]] : [],
     local.pki ? ["--pki-listen", local.port_text["pki"], "--public-url", "http://${var.hostname}:${var.target_groups["pki"].port}"] : [],
+    var.truststore_bucket == null ? [] : ["--truststore-bucket", var.truststore_bucket.name],
+    var.audit_bucket == null ? [] : ["--audit-bucket", var.audit_bucket.name, "--audit-lock-mode", lower(var.audit_lock_mode)],
   )
 
   environment = merge(
     {
-      AWS_REGION               = local.region
-      AIRUNNER_PRINCIPAL_TABLE = var.tables.principals.name
-      AIRUNNER_CERT_TABLE      = var.tables.certificates.name
-      AIRUNNER_CONTROL_TABLE   = var.tables.control.name
-      AIRUNNER_SSM_PREFIX      = var.parameter_prefix
+      AWS_REGION                = local.region
+      AIRUNNER_PRINCIPAL_TABLE  = var.tables.principals.name
+      AIRUNNER_CERT_TABLE       = var.tables.certificates.name
+      AIRUNNER_CONTROL_TABLE    = var.tables.control.name
+      AIRUNNER_SSM_PREFIX       = var.parameter_prefix
+      AIRUNNER_AUDIT_KMS_KEY_ID = var.audit_key_arn
     },
-    var.issuer_key_in_kms ? { AIRUNNER_ISSUER_KMS_KEY_ID = var.issuer_key_arn } : {},
+    var.issuer_key_in_kms ? { AIRUNNER_ISSUER_KMS_KEY_ID = join(",", var.issuer_key_arns) } : {},
     # A process uses one core.
     var.cpu >= 2048 ? { AIRUNNER_WORKERS = tostring(var.cpu / 1024) } : {},
   )

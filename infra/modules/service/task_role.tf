@@ -78,6 +78,32 @@ locals {
         Resource = values(var.parameter_arns)
       },
       {
+        Sid      = "StoreEpoch"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameters", "ssm:PutParameter"]
+        Resource = [var.store_epoch_parameter_arn]
+      },
+      {
+        # A restored table is another one, by its id.
+        Sid      = "WhichTables"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DescribeTable"]
+        Resource = [var.tables.principals.arn, var.tables.certificates.arn, var.tables.control.arn]
+      },
+      {
+        Sid      = "AuditPublicKey"
+        Effect   = "Allow"
+        Action   = ["kms:GetPublicKey"]
+        Resource = [var.audit_key_arn]
+      },
+      {
+        Sid       = "AuditSignature"
+        Effect    = "Allow"
+        Action    = ["kms:Sign"]
+        Resource  = [var.audit_key_arn]
+        Condition = { StringEquals = { "kms:SigningAlgorithm" = "ECDSA_SHA_256", "kms:MessageType" = "DIGEST" } }
+      },
+      {
         Sid      = "ServerKey"
         Effect   = "Allow"
         Action   = ["kms:Decrypt"]
@@ -95,16 +121,29 @@ locals {
         Sid      = "IssuerPublicKey"
         Effect   = "Allow"
         Action   = ["kms:GetPublicKey"]
-        Resource = [var.issuer_key_arn]
+        Resource = var.issuer_key_arns
       },
       {
         Sid       = "IssuerSignature"
         Effect    = "Allow"
         Action    = ["kms:Sign"]
-        Resource  = [var.issuer_key_arn]
+        Resource  = var.issuer_key_arns
         Condition = { StringEquals = { "kms:SigningAlgorithm" = "ECDSA_SHA_256", "kms:MessageType" = "DIGEST" } }
       },
     ] : statement if var.issuer_key_in_kms],
+    var.truststore_bucket == null ? [] : [{
+      Sid      = "Truststore"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = ["${var.truststore_bucket.arn}/truststore.pem"]
+    }],
+    # Each checkpoint is one more version of this object; those that are there are locked.
+    var.audit_bucket == null ? [] : [{
+      Sid      = "AuditCheckpoints"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject", "s3:PutObjectRetention"]
+      Resource = ["${var.audit_bucket.arn}/audit-checkpoint.json"]
+    }],
   )
 }
 

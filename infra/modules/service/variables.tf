@@ -197,14 +197,70 @@ variable "issuer_key_in_kms" {
   nullable    = false
 }
 
-variable "issuer_key_arn" {
-  type        = string
-  description = "KMS key with which certificates are signed."
+variable "issuer_key_arns" {
+  type        = list(string)
+  description = "KMS keys with which certificates are signed: one, and during a rotation two."
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.issuer_key_arn))
+    condition     = length(var.issuer_key_arns) > 0 && alltrue([for arn in var.issuer_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", arn))])
+    error_message = "Write ARNs of keys, not of aliases: [\"arn:aws:kms:REGION:ACCOUNT:key/ID\"]."
+  }
+}
+
+variable "audit_key_arn" {
+  type        = string
+  description = "KMS key with which checkpoints of the audit log are signed."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.audit_key_arn))
     error_message = "Write the ARN of a key, not of an alias: arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}
+
+variable "audit_bucket" {
+  type        = object({ name = string, arn = string })
+  description = "Bucket with object lock to which those checkpoints are copied; null: they are in the control table alone."
+  default     = null
+
+  validation {
+    condition     = var.audit_bucket == null || can(regex("^arn:[^:]+:s3:::[a-z0-9.-]+$", var.audit_bucket.arn))
+    error_message = "Write name and ARN of one bucket: { name = \"NAME\", arn = \"arn:aws:s3:::NAME\" }, or null."
+  }
+}
+
+variable "audit_lock_mode" {
+  type        = string
+  description = "How the server locks them there, as the bucket does by default: `GOVERNANCE` or `COMPLIANCE`."
+  default     = "COMPLIANCE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE"], var.audit_lock_mode)
+    error_message = "Write \"GOVERNANCE\" or \"COMPLIANCE\"."
+  }
+}
+
+variable "truststore_bucket" {
+  type        = object({ name = string, arn = string })
+  description = "Bucket to which `truststore.pem` is published; null: it is not."
+  default     = null
+
+  validation {
+    condition     = var.truststore_bucket == null || can(regex("^arn:[^:]+:s3:::[a-z0-9.-]+$", var.truststore_bucket.arn))
+    error_message = "Write name and ARN of one bucket: { name = \"NAME\", arn = \"arn:aws:s3:::NAME\" }, or null."
+  }
+}
+
+variable "store_epoch_parameter_arn" {
+  type        = string
+  description = "Parameter `store-epoch` below the prefix, in which the servers remember which tables they have seen."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:ssm:[^:]+:[0-9]{12}:parameter/.+/store-epoch$", var.store_epoch_parameter_arn))
+    error_message = "Write the ARN of the parameter: arn:aws:ssm:REGION:ACCOUNT:parameter/APPLICATION/ENVIRONMENT/store-epoch."
   }
 }
 

@@ -55,9 +55,9 @@ one_secret() {
 
 # certificate_of NAME   the first certificate of a public parameter, in a file; false when there is none.
 certificate_of() {
-  # A value has many lines; a name begins the next one.
+  # A value has many lines; a name and a tab begin the next one. Base64 begins with a slash as well, one line in 64.
   said certificates | awk -F '\t' -v name="/$application/$environment/$1" '
-    /^\// { wanted = $1 == name; sub(/^[^\t]*\t/, "") }
+    NF > 1 { wanted = $1 == name; sub(/^[^\t]*\t/, "") }
     wanted' >"$work/$1.pem"
   openssl x509 -in "$work/$1.pem" -out "$work/$1.leaf.pem" 2>/dev/null
 }

@@ -33,6 +33,7 @@ watch_judge() {
   fi
   if promise alarms-there alarms; then
     for group in unhealthy-targets no-healthy-target 5xx failed-requests feed-age refused-secrets trust-changed denied-admissions \
+      admission-held audit-checkpoints audit-bucket truststore crl-age \
       certificate-expires-in-30-days certificate-expires-in-14-days certificate-expires-in-7-days \
       "read-throttles-$(table_name principals)" "write-throttles-$(table_name principals)" \
       "read-throttles-$(table_name certificates)" "write-throttles-$(table_name certificates)" \

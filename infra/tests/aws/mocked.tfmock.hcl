@@ -56,7 +56,7 @@ mock_resource "aws_secretsmanager_secret" {
 }
 
 mock_resource "aws_ssm_parameter" {
-  defaults = { arn = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/mocked" }
+  defaults = { arn = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/store-epoch" }
 }
 
 mock_resource "aws_dynamodb_table" {
@@ -97,4 +97,8 @@ mock_resource "aws_sns_topic" {
 
 mock_resource "aws_iam_openid_connect_provider" {
   defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com" }
+}
+
+mock_resource "aws_s3_bucket" {
+  defaults = { arn = "arn:aws:s3:::mocked" }
 }

@@ -34,7 +34,9 @@ run "every_alarm_tells_somebody" {
         aws_cloudwatch_metric_alarm.refused_secrets,
         aws_cloudwatch_metric_alarm.trust_changed,
         aws_cloudwatch_metric_alarm.denied_admissions,
+        aws_cloudwatch_metric_alarm.crl_age,
       ],
+      values(aws_cloudwatch_metric_alarm.failure),
       values(aws_cloudwatch_metric_alarm.certificate_expiry),
       values(aws_cloudwatch_metric_alarm.store_throttles),
     ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn]) && length(alarm.alarm_description) > 0])
@@ -73,6 +75,29 @@ run "revocations_that_come_late_are_noticed" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.feed_age.threshold == 30 && aws_cloudwatch_metric_alarm.feed_age.statistic == "Maximum"
     error_message = "One server with an old feed must be enough."
+  }
+}
+
+run "what_relying_parties_and_auditors_miss_is_noticed" {
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.failure : name => alarm.metric_name if alarm.threshold == 0
+      } == {
+      admission-held    = "HeldAdmissions"
+      audit-bucket      = "FailedAuditCopies"
+      audit-checkpoints = "FailedAuditCheckpoints"
+      truststore        = "FailedTruststores"
+    }
+    error_message = "A held admission, an unproved audit log or an old truststore goes unnoticed."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.crl_age.metric_name == "CrlAge" && aws_cloudwatch_metric_alarm.crl_age.statistic == "Maximum"
+    error_message = "One issuer with an old CRL must be enough."
+  }
+  assert {
+    # Said once for each trouble: a quiet log does not tell that it is over.
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.failure : length(coalesce(alarm.ok_actions, [])) == 0])
+    error_message = "Silence would be told as recovery."
   }
 }
 

@@ -28,7 +28,7 @@ run "keys_of_data_rotate" {
 
 run "issuer_signs_with_p256_and_nothing_else" {
   assert {
-    condition     = aws_kms_key.issuer.customer_master_key_spec == "ECC_NIST_P256" && aws_kms_key.issuer.key_usage == "SIGN_VERIFY"
+    condition     = aws_kms_key.issuer["1"].customer_master_key_spec == "ECC_NIST_P256" && aws_kms_key.issuer["1"].key_usage == "SIGN_VERIFY"
     error_message = "The issuer's key is not of the kind that rpc-server takes."
   }
   assert {
@@ -46,7 +46,7 @@ run "the_servers_issuer_has_a_key_of_its_own" {
     server_issuer = true
   }
   assert {
-    condition     = output.server_issuer_key_arn != output.issuer_key_arn && aws_kms_key.server_issuer[0].customer_master_key_spec == "ECC_NIST_P256"
+    condition     = !contains(output.issuer_key_arns, output.server_issuer_key_arn) && aws_kms_key.server_issuer[0].customer_master_key_spec == "ECC_NIST_P256"
     error_message = "A stolen issuer of clients would sign servers."
   }
 }
@@ -57,7 +57,7 @@ run "no_key_serves_everybody" {
   }
   assert {
     condition = alltrue(flatten([
-      for key in concat([aws_kms_key.tables, aws_kms_key.secrets, aws_kms_key.logs, aws_kms_key.alerts, aws_kms_key.issuer], aws_kms_key.server_issuer) : [
+      for key in concat([aws_kms_key.tables, aws_kms_key.secrets, aws_kms_key.logs, aws_kms_key.alerts, aws_kms_key.issuer["1"], aws_kms_key.audit], aws_kms_key.server_issuer) : [
         for statement in jsondecode(key.policy).Statement :
         statement.Effect == "Deny" || (statement.Principal != "*" && try(statement.Principal.AWS, "") != "*" && !contains(flatten([statement.Action]), "kms:*"))
       ]
@@ -123,9 +123,44 @@ run "nobody_but_the_signers_signs" {
   }
   assert {
     condition = [
-      for statement in jsondecode(aws_kms_key.issuer.policy).Statement : statement.Condition.ArnNotEquals["aws:PrincipalArn"]
+      for statement in jsondecode(aws_kms_key.issuer["1"].policy).Statement : statement.Condition.ArnNotEquals["aws:PrincipalArn"]
       if statement.Effect == "Deny" && contains(statement.Action, "kms:Sign")
     ] == [["arn:aws:iam::111122223333:role/airunner-prod-task"]]
     error_message = "Somebody besides the signers may sign with the issuer's key."
+  }
+}
+
+run "the_next_issuer_has_a_key_beside_the_first" {
+  variables {
+    issuer_keys = ["1", "2"]
+  }
+  assert {
+    condition     = length(output.issuer_key_arns) == 2 && aws_kms_alias.issuer.target_key_id == aws_kms_key.issuer["1"].key_id
+    error_message = "A rotation would replace the key that signs, or its name."
+  }
+}
+
+run "the_issuer_does_not_sign_the_audit_log" {
+  variables {
+    issuer_signer_arns = ["arn:aws:iam::111122223333:role/airunner-prod-task", "arn:aws:iam::111122223333:role/admin"]
+    audit_signer_arns  = ["arn:aws:iam::111122223333:role/airunner-prod-task"]
+  }
+  assert {
+    condition     = aws_kms_key.audit.customer_master_key_spec == "ECC_NIST_P256" && aws_kms_key.audit.key_usage == "SIGN_VERIFY" && aws_kms_alias.audit.name == "alias/airunner-prod-audit"
+    error_message = "The key of the audit log is not of the kind that rpc-server takes."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_kms_key.audit.policy).Statement : statement.Condition.ArnNotEquals["aws:PrincipalArn"]
+      if statement.Effect == "Deny" && contains(statement.Action, "kms:Sign")
+    ] == [["arn:aws:iam::111122223333:role/airunner-prod-task"]]
+    error_message = "Somebody besides the servers may sign checkpoints of the audit log."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_kms_key.audit.policy).Statement : !contains(statement.Action, "kms:Sign")
+      if try(statement.Principal.AWS, "") == var.admin_role_arn
+    ])
+    error_message = "The administrator may sign checkpoints of the audit log."
   }
 }

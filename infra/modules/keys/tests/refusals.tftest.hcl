@@ -53,3 +53,27 @@ run "refuses_a_window_that_kms_does_not_know" {
   }
   expect_failures = [var.deletion_window_days]
 }
+
+run "refuses_an_audit_signer_that_is_no_role" {
+  command = plan
+  variables {
+    audit_signer_arns = ["arn:aws:iam::111122223333:user/me"]
+  }
+  expect_failures = [var.audit_signer_arns]
+}
+
+run "refuses_no_issuer_key" {
+  command = plan
+  variables {
+    issuer_keys = []
+  }
+  expect_failures = [var.issuer_keys]
+}
+
+run "refuses_an_issuer_key_named_twice" {
+  command = plan
+  variables {
+    issuer_keys = ["1", "1"]
+  }
+  expect_failures = [var.issuer_keys]
+}

@@ -19,11 +19,14 @@ variables {
     certificates = { name = "airunner_prod_certificates", arn = "arn:aws:dynamodb:us-east-1:111122223333:table/airunner_prod_certificates" }
     control      = { name = "airunner_prod_control", arn = "arn:aws:dynamodb:us-east-1:111122223333:table/airunner_prod_control" }
   }
-  tables_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000a"
-  secrets_key_arn  = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000b"
-  logs_key_arn     = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000c"
-  issuer_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000d"
-  parameter_prefix = "/airunner/prod"
+  tables_key_arn  = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000a"
+  secrets_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000b"
+  logs_key_arn    = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000c"
+  issuer_key_arns = ["arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000d"]
+  audit_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000e"
+
+  store_epoch_parameter_arn = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/store-epoch"
+  parameter_prefix          = "/airunner/prod"
   parameter_arns = {
     ca-cert     = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/ca-cert"
     server-cert = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/server-cert"
@@ -216,9 +219,9 @@ run "refuses_parameters_that_lack_one" {
 run "refuses_an_alias_for_the_issuers_key" {
   command = plan
   variables {
-    issuer_key_arn = "alias/issuer"
+    issuer_key_arns = ["alias/issuer"]
   }
-  expect_failures = [var.issuer_key_arn]
+  expect_failures = [var.issuer_key_arns]
 }
 
 run "refuses_a_parameter_for_the_issuers_key" {
@@ -308,4 +311,37 @@ run "refuses_a_retention_that_cloudwatch_lacks" {
     log_retention_days = 100
   }
   expect_failures = [var.log_retention_days]
+}
+
+run "refuses_an_alias_for_the_key_of_the_audit_log" {
+  command = plan
+  variables {
+    audit_key_arn = "alias/audit"
+  }
+  expect_failures = [var.audit_key_arn]
+}
+
+run "refuses_another_parameter_as_memory" {
+  command = plan
+  variables {
+    store_epoch_parameter_arn = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/server-key"
+  }
+  expect_failures = [var.store_epoch_parameter_arn]
+}
+
+run "refuses_a_lock_of_another_mode" {
+  command = plan
+  variables {
+    audit_lock_mode = "compliance"
+  }
+  expect_failures = [var.audit_lock_mode]
+}
+
+run "refuses_names_of_buckets_as_their_arns" {
+  command = plan
+  variables {
+    audit_bucket      = { name = "proof", arn = "proof" }
+    truststore_bucket = { name = "trust", arn = "trust" }
+  }
+  expect_failures = [var.audit_bucket, var.truststore_bucket]
 }

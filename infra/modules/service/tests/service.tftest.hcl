@@ -35,11 +35,14 @@ variables {
     certificates = { name = "airunner_prod_certificates", arn = "arn:aws:dynamodb:us-east-1:111122223333:table/airunner_prod_certificates" }
     control      = { name = "airunner_prod_control", arn = "arn:aws:dynamodb:us-east-1:111122223333:table/airunner_prod_control" }
   }
-  tables_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000a"
-  secrets_key_arn  = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000b"
-  logs_key_arn     = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000c"
-  issuer_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000d"
-  parameter_prefix = "/airunner/prod"
+  tables_key_arn  = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000a"
+  secrets_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000b"
+  logs_key_arn    = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000c"
+  issuer_key_arns = ["arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000d"]
+  audit_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000e"
+
+  store_epoch_parameter_arn = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/store-epoch"
+  parameter_prefix          = "/airunner/prod"
   parameter_arns = {
     ca-cert     = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/ca-cert"
     server-cert = "arn:aws:ssm:us-east-1:111122223333:parameter/airunner/prod/server-cert"
@@ -91,7 +94,8 @@ run "finds_its_tables_keys_and_parameters" {
       AIRUNNER_CERT_TABLE        = "airunner_prod_certificates"
       AIRUNNER_CONTROL_TABLE     = "airunner_prod_control"
       AIRUNNER_SSM_PREFIX        = "/airunner/prod"
-      AIRUNNER_ISSUER_KMS_KEY_ID = var.issuer_key_arn
+      AIRUNNER_ISSUER_KMS_KEY_ID = var.issuer_key_arns[0]
+      AIRUNNER_AUDIT_KMS_KEY_ID  = var.audit_key_arn
     }
     error_message = "The environment is not that of the contract."
   }
@@ -118,7 +122,9 @@ run "takes_the_issuers_key_from_one_place" {
     error_message = "With both keys the server refuses to start, with none it issues nothing."
   }
   assert {
-    condition     = !strcontains(aws_iam_role_policy.task.policy, "kms:Sign")
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Resource if contains(statement.Action, "kms:Sign")
+    ] == [[var.audit_key_arn]]
     error_message = "The task may sign with a key that it does not use."
   }
 }
@@ -137,7 +143,7 @@ run "task_role_changes_nothing_but_rows" {
   assert {
     condition = length(setsubtract(flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action]), [
       "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
-      "dynamodb:Query", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GetPublicKey", "kms:Sign", "ssm:GetParameters",
+      "dynamodb:Query", "dynamodb:UpdateItem", "kms:Decrypt", "kms:GetPublicKey", "kms:Sign", "ssm:GetParameters", "ssm:PutParameter", "dynamodb:DescribeTable",
     ])) == 0
     error_message = "The task role may do what the program never does."
   }
@@ -187,7 +193,10 @@ run "signs_digests_with_p256_alone" {
     condition = [
       for statement in jsondecode(aws_iam_role_policy.task.policy).Statement :
       [statement.Resource, statement.Condition.StringEquals] if contains(statement.Action, "kms:Sign")
-    ] == [[[var.issuer_key_arn], { "kms:MessageType" = "DIGEST", "kms:SigningAlgorithm" = "ECDSA_SHA_256" }]]
+      ] == [
+      for key in [var.audit_key_arn, var.issuer_key_arns[0]] :
+      [[key], { "kms:MessageType" = "DIGEST", "kms:SigningAlgorithm" = "ECDSA_SHA_256" }]
+    ]
     error_message = "The task may sign otherwise than the program does."
   }
 }
@@ -343,8 +352,58 @@ run "logs_are_kept_encrypted_and_not_forever" {
 run "metrics_are_made_from_events_that_the_server_writes" {
   assert {
     condition = toset([for filter in concat(values(aws_cloudwatch_log_metric_filter.event), values(aws_cloudwatch_log_metric_filter.vital_sign)) : filter.pattern]) == toset([
-      for event in ["admission_denied", "join_refused", "request_failed", "secrets_refused", "trust_changed", "vitals"] : "{ $.event = \"${event}\" }"
+      for event in [
+        "admission_denied", "admission_held", "audit_bucket_failed", "audit_checkpoint_failed", "join_refused", "request_failed",
+        "secrets_refused", "trust_changed", "truststore_failed", "vitals",
+      ] : "{ $.event = \"${event}\" }"
     ])
     error_message = "A metric is made from another event."
+  }
+}
+
+run "reaches_the_keys_of_both_issuers_during_a_rotation" {
+  variables {
+    issuer_key_arns = ["arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000d", "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-00000000000f"]
+  }
+  assert {
+    condition = contains(jsondecode(aws_ecs_task_definition.server.container_definitions)[0].environment, {
+      name = "AIRUNNER_ISSUER_KMS_KEY_ID", value = join(",", var.issuer_key_arns)
+    })
+    error_message = "The server does not know of the new issuer's key."
+  }
+  assert {
+    condition = contains([
+      for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : join(",", statement.Resource) if contains(statement.Action, "kms:Sign")
+    ], join(",", var.issuer_key_arns))
+    error_message = "The server may not sign with the new issuer's key."
+  }
+}
+
+run "writes_to_its_buckets_what_is_meant_for_them" {
+  variables {
+    truststore_bucket = { name = "trust", arn = "arn:aws:s3:::trust" }
+    audit_bucket      = { name = "proof", arn = "arn:aws:s3:::proof" }
+    audit_lock_mode   = "GOVERNANCE"
+  }
+  assert {
+    condition     = slice(jsondecode(aws_ecs_task_definition.server.container_definitions)[0].command, 9, 15) == ["--truststore-bucket", "trust", "--audit-bucket", "proof", "--audit-lock-mode", "governance"]
+    error_message = "The server does not know of its buckets."
+  }
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : join(" ", statement.Action) => statement.Resource
+      if strcontains(join(" ", statement.Action), "s3:")
+      } == {
+      "s3:GetObject s3:PutObject"          = ["arn:aws:s3:::trust/truststore.pem"]
+      "s3:PutObject s3:PutObjectRetention" = ["arn:aws:s3:::proof/audit-checkpoint.json"]
+    }
+    error_message = "The task may do other things with its buckets than the server does."
+  }
+}
+
+run "touches_no_bucket_that_it_does_not_have" {
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.task.policy, "s3:")
+    error_message = "The task has rights to buckets."
   }
 }
