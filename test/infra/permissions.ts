@@ -2,7 +2,12 @@
  * The task role of infra/modules/service against the program: nothing that the program does not do is allowed, and
  * nothing that it does is forgotten. Once by reading the sources, once by what goes over the wire.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
+import { checkpointKey } from '../../src/server/audit-watch.ts'
+import { truststoreKey } from '../../src/server/truststore.ts'
 import { controlKey } from '../../src/store/schema.ts'
 import { openAgentStream } from '../support/agent-stream.ts'
 import { identityOf, makeClient, makeRequest } from '../support/client.ts'
@@ -10,23 +15,32 @@ import { startFaultProxy } from '../support/fault-proxy.ts'
 import { grantsOfCall } from '../support/grants.ts'
 import { makeTokenIssuer } from '../support/joining.ts'
 import { startPlane } from '../support/plane.ts'
-import { commandsIn, filesOf, transactionItemsIn } from '../support/source-calls.ts'
+import { commandsIn, filesOf, sourceOf, transactionItemsIn } from '../support/source-calls.ts'
 import { readTaskDenials, readTaskRole } from '../support/task-role.ts'
 
 const grants = readTaskRole()
 const granted = [...new Set(grants.flatMap(({ actions }) => actions))].sort()
 
-/** Which action of IAM a command of the SDK needs. Transactions need those of their items. */
+/** Which action of IAM a command of the SDK, or an operation of ours, needs. Transactions need those of their items. */
 const actionsOf: Record<string, string[]> = {
   Get: ['dynamodb:GetItem'],
+  GetItem: ['dynamodb:GetItem'],
   BatchGet: ['dynamodb:BatchGetItem'],
+  BatchGetItem: ['dynamodb:BatchGetItem'],
   Query: ['dynamodb:Query'],
   Put: ['dynamodb:PutItem'],
+  PutItem: ['dynamodb:PutItem'],
   Update: ['dynamodb:UpdateItem'],
+  UpdateItem: ['dynamodb:UpdateItem'],
   TransactWrite: [],
+  TransactWriteItems: [],
   GetPublicKey: ['kms:GetPublicKey'],
   Sign: ['kms:Sign'],
   GetParameters: ['ssm:GetParameters'],
+  PutParameter: ['ssm:PutParameter'],
+  DescribeTable: ['dynamodb:DescribeTable'],
+  GetObject: ['s3:GetObject'],
+  PutObject: ['s3:PutObject'],
 }
 
 /** Code that is in the server's files and never runs in a deployment; the wire below shows it. */
@@ -35,12 +49,17 @@ const neverInATask = new Map([
     'src/store/schema.ts',
     { commands: ['CreateTable', 'DescribeTable', 'UpdateTimeToLive'], why: 'development mode and bootstrap --local' },
   ],
+  ['src/store/every-page.ts', { commands: ['Scan'], why: 'airunner restore confirm, with the rights of who runs it' }],
 ])
 
 /** Actions that AWS asks for in the caller's name though the program calls nothing by that name. */
 const impliedBy: [action: string, condition: RegExp, why: string][] = [
   ['kms:Decrypt', /dynamodb\.\$\{local\.region\}/, 'DynamoDB opens the tables’ key in the name of the caller'],
   ['kms:Decrypt', /ssm\.\$\{local\.region\}/, 'GetParameters decrypts server-key in the name of the caller'],
+]
+/** What a member of a command needs beside the command's own action. */
+const neededByMember: [action: string, file: string, member: RegExp][] = [
+  ['s3:PutObjectRetention', 'src/server/s3-object-store.ts', /\bObjectLockRetainUntilDate:/],
 ]
 
 // The development mode is a program of its own, with a store of its own.
@@ -57,6 +76,8 @@ t.test('every action of the task role is used by the code, and every call of the
     }
   for (const file of files.filter((file) => file.startsWith('src/store/')))
     for (const kind of transactionItemsIn(file)) needed.add(`dynamodb:${kind}Item`)
+  for (const [action, file, member] of neededByMember)
+    if (files.includes(file) && member.test(sourceOf(file))) needed.add(action)
   const implied = new Set(impliedBy.map(([action]) => action))
   t.strictSame(granted, [...new Set([...needed, ...implied])].sort())
   t.end()
@@ -90,7 +111,32 @@ t.test('no statement has a wildcard, and signing is for one algorithm', (t) => {
     )
   }
   const signing = grants.filter(({ actions }) => actions.includes('kms:Sign'))
-  t.match(signing, [{ resources: ['var.issuer_key_arn'], condition: /"kms:SigningAlgorithm" = "ECDSA_SHA_256"/ }])
+  t.match(
+    signing,
+    ['var.audit_key_arn', 'var.issuer_key_arns'].map((resource) => ({
+      resources: [resource],
+      condition: /"kms:SigningAlgorithm" = "ECDSA_SHA_256"/,
+    })),
+  )
+  t.end()
+})
+
+t.test('a bucket is touched at the names that the program uses', (t) => {
+  const touched = Object.fromEntries(
+    grants
+      .filter(({ actions }) => actions.some((action) => action.startsWith('s3:')))
+      .map(({ sid, actions, resources }) => [sid, { actions, resources }]),
+  )
+  t.strictSame(touched, {
+    Truststore: {
+      actions: ['s3:GetObject', 's3:PutObject'],
+      resources: [`\${var.truststore_bucket.arn}/${truststoreKey}`],
+    },
+    AuditCheckpoints: {
+      actions: ['s3:PutObject', 's3:PutObjectRetention'],
+      resources: [`\${var.audit_bucket.arn}/${checkpointKey}`],
+    },
+  })
   t.end()
 })
 
@@ -120,7 +166,10 @@ t.test('what goes over the wire is what the role allows, table by table and inde
     for (const grant of grantsOfCall(operation, body, plane.store.tables)) seen.add(grant)
   }
   await plane.server.stop()
-  const server = await plane.startServer({ endpoint: proxy.endpoint })
+  const folder = mkdtempSync(join(tmpdir(), 'grants-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const env = { AIRUNNER_STORE_EPOCH_FILE: join(folder, 'store-epoch') }
+  const server = await plane.startServer({ endpoint: proxy.endpoint, env })
   const admin = plane.clientOf(plane.admin.identity, server)
   const done = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
     const answer = await admin.call(method, path, body, headers === undefined ? {} : { headers })

@@ -108,3 +108,21 @@ t.test('a running service whose fleet may shrink to nothing is named', (t) => {
   for (const [what, autoscaling, desired, line] of seen) t.match(judged(autoscaling, desired), line, what)
   t.end()
 })
+
+t.test('a certificate with a line that begins with a slash, as one in five has, is read to its end', (t) => {
+  const script = `
+    set -u; application=airunner environment=prod work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+    . verify/secrets.sh
+    until grep -q '^/' "$work/c.pem" 2>/dev/null; do
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -out "$work/c.pem" 2>/dev/null || exit 9
+    done
+    said() { printf '/airunner/prod/ca-cert\\tx\\n/airunner/prod/server-cert\\t'; cat "$work/c.pem"; printf '/airunner/prod/issuer-cert\\ty\\n'; }
+    certificate_of server-cert && cmp "$work/server-cert.leaf.pem" "$work/c.pem"`
+  const { status, stderr } = spawnSync('bash', ['--norc', '-c', script], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  t.equal(status, 0, stderr)
+  t.end()
+})

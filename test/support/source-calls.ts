@@ -22,20 +22,22 @@ export const filesOf = (entry: string, except: string[] = []): string[] => {
   return [...found].sort()
 }
 
-/** Commands of the AWS SDK that are made in a file, by name without `Command`. */
-export const commandsIn = (path: string): string[] => [
-  ...new Set(
-    [...readFileSync(join(root, path), 'utf8').matchAll(/\bnew (?:\w+\.)?([A-Z]\w*)Command\(/g)].map(([, name]) =>
-      String(name),
-    ),
-  ),
-]
+export const sourceOf = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/**
+ * Calls of AWS that a file makes: commands of the SDK, by name without `Command`, and operations that it sends by a
+ * transport of our own (`call('GetItem', …)`).
+ */
+export const commandsIn = (path: string): string[] => {
+  const source = sourceOf(path)
+  const commands = [...source.matchAll(/\bnew (?:\w+\.)?([A-Z]\w*)Command\(/g)].map(([, name]) => String(name))
+  const operations = [...source.matchAll(/\bcall\(\s*'([A-Z]\w*)'/g)].map(([, name]) => String(name))
+  return [...new Set([...commands, ...operations])]
+}
 
 /** Kinds of items in transactions that a file builds. */
 export const transactionItemsIn = (path: string): string[] => [
   ...new Set(
-    [...readFileSync(join(root, path), 'utf8').matchAll(/\b(Put|Update|Delete|ConditionCheck): ?[\w{]/g)].map(
-      ([, kind]) => String(kind),
-    ),
+    [...sourceOf(path).matchAll(/\b(Put|Update|Delete|ConditionCheck): ?[\w{]/g)].map(([, kind]) => String(kind)),
   ),
 ]

@@ -7,7 +7,7 @@ export interface Grant {
   sid: string
   effect: 'Allow' | 'Deny'
   actions: string[]
-  /** As written: `var.tables.control.arn`, `${var.tables.principals.arn}/index/GSI1`, `values(var.parameter_arns)`. */
+  /** As written: `var.tables.control.arn`, `${var.tables.principals.arn}/index/GSI1`, `values(var.parameter_arns)`, `var.issuer_key_arns`. */
   resources: string[]
   condition: string | undefined
 }
@@ -31,7 +31,7 @@ const readStatements = (): Grant[] => {
   const grants = statements.map((text): Grant => {
     const sid = text.match(/Sid\s*=\s*"(\w+)"/)?.[1]
     const actions = text.match(/\bAction\s*=\s*\[([^\]]*)\]/)?.[1]
-    const resources = text.match(/\bResource\s*=\s*(?:\[([^\]]*)\]|(values\([\w.]+\)))/)
+    const resources = text.match(/\bResource\s*=\s*(?:\[([^\]]*)\]|(values\([\w.]+\)|var\.\w+_arns\b))/)
     const effect = text.match(/Effect\s*=\s*"(Allow|Deny)"/)?.[1] as Grant['effect'] | undefined
     if (sid === undefined || effect === undefined || actions === undefined || resources === null)
       throw new Error(`${file}: a statement that is not understood:\n${text}`)

@@ -37,6 +37,7 @@ const arnsOf = (words: string, { account, region, application, environment, issu
         arn('dynamodb', `table/${application}_${environment}_${name}`),
       ),
     ],
+    [/^the control table/, [arn('dynamodb', `table/${application}_${environment}_control`)]],
     [/^with `--kms-issuer-key`, that key$/, [issuerKey]],
     [/^with `--ecs-service`, that service$/, service],
   ]

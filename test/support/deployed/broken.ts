@@ -217,4 +217,33 @@ export const breakages: Breakage[] = [
       return () => aws('cloudwatch', 'enable-alarm-actions', ...alarm)
     },
   },
+  {
+    promise: 'truststore-bucket-private',
+    part: 'buckets',
+    by: async ({ aws, prefix, account }) => {
+      const set = (status: string) =>
+        aws(
+          ...['s3api', 'put-bucket-versioning', '--bucket', `${prefix}-truststore-${account}`],
+          ...['--versioning-configuration', `Status=${status}`],
+        )
+      await set('Suspended')
+      return () => set('Enabled')
+    },
+  },
+  {
+    promise: 'audit-bucket-locked',
+    part: 'buckets',
+    by: async ({ aws, prefix, account }) => {
+      const bucket = ['--bucket', `${prefix}-audit-${account}`]
+      const { ObjectLockConfiguration } = await aws('s3api', 'get-object-lock-configuration', ...bucket)
+      const put = (configuration: object) =>
+        aws(
+          ...['s3api', 'put-object-lock-configuration', ...bucket],
+          ...['--object-lock-configuration', JSON.stringify(configuration)],
+        )
+      // The lock itself stays for ever; what is put without a date of its own is not locked any more.
+      await put({ ObjectLockEnabled: 'Enabled' })
+      return () => put(ObjectLockConfiguration)
+    },
+  },
 ]

@@ -23,6 +23,15 @@ def principal_arn_of_the_role(resolve):
     return resolved
 
 
+def as_if_over_tls(resolve):
+    """aws:SecureTransport: plain HTTP on the loopback stands for the HTTPS that everybody speaks with AWS."""
+
+    def resolved(key, context):
+        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+
+    return resolved
+
+
 asked = contextvars.ContextVar("asked", default={})
 
 
@@ -86,7 +95,7 @@ def as_aws_decides(enforce):
 
 
 if iam_evaluator is not None:
-    iam_evaluator._resolve_condition_key = principal_arn_of_the_role(iam_evaluator._resolve_condition_key)
+    iam_evaluator._resolve_condition_key = as_if_over_tls(principal_arn_of_the_role(iam_evaluator._resolve_condition_key))
     iam_actions.extract_resource_arn = remembering_what_was_asked(iam_actions.extract_resource_arn)
     iam_actions.dynamodb_service_context = with_leading_keys(iam_actions.dynamodb_service_context)
     iam_evaluator.enforce = as_aws_decides(iam_evaluator.enforce)
