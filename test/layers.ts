@@ -21,8 +21,12 @@ const doors: [RegExp, RegExp][] = [
   [/^(pkijs|asn1js)$/, /^src\/pki\//],
   [/^@aws-sdk\/client-kms$/, /^src\/pki\/kms-signer\.ts$/],
   [/^@aws-sdk\/.*dynamodb/, /^src\/store\//],
-  [/^@aws-sdk\/client-(ssm|secrets-manager|ecs)$/, /^src\/(server\/secrets|cli\/.*bootstrap.*)/],
+  [
+    /^@aws-sdk\/client-(ssm|secrets-manager|ecs)$/,
+    /^src\/(server\/secrets|store\/epoch-parameter\.ts|cli\/(.*bootstrap|provision))/,
+  ],
   [/^(fastify$|@fastify\/|@prometheus-io\/)/, /^src\/server\//],
+  [/^@aws-sdk\/client-s3$/, /^src\/server\/s3-object-store\.ts$/],
   [/^commander$/, /^src\/cli\//],
 ]
 /** Where the server's adapters are chosen; elsewhere it may name the types of the store, and set a request's deadline. */

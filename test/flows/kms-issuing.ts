@@ -2,6 +2,7 @@ import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:cry
 import t, { type Test } from 'tap'
 import { minute } from '../../src/core/time.ts'
 import { createIssuer } from '../../src/pki/ca.ts'
+import { issuerOf } from '../../src/pki/issuer.ts'
 import {
   agentOptions,
   makeShiftedClock,
@@ -215,7 +216,7 @@ t.test('a rotation from one key in KMS to the next, and by an alias that is move
   t.equal(await signedBy(both), 'old', 'the order of the certificates counts, not that of the keys')
   both.env['AIRUNNER_ISSUER_CERT'] = next + old
   await both.reload()
-  t.equal(await signedBy(both), 'next')
+  t.equal(await signedBy(both), 'next', 'it counts until an admin says which one signs')
 
   const aliased = await serverOf('alias/issuer')
   kms.point('alias/issuer', nextId)
@@ -225,5 +226,20 @@ t.test('a rotation from one key in KMS to the next, and by an alias that is move
   t.ok(aliased.logged.some(({ event }) => event === 'trust_changed'))
   aliased.env['AIRUNNER_ISSUER_CERT'] = next + old
   await aliased.reload()
+  const nextIssuer = issuerOf(new X509Certificate(next).raw).issuer_id
+  const activate = (body: object) => plane.admin.post(`/v1/authorities/${nextIssuer}/activate`, body)
+  t.equal((await activate({})).status, 404, 'the server that is asked has never heard of it')
+  t.equal((await plane.admin.post('/v1/authorities', { certificate_pem: next })).status, 201)
+  const blocked = await activate({})
+  t.equal(blocked.body.code, 'rotation_not_ready')
+  t.ok(blocked.body.stragglers.length >= 2, 'those that have another key alone')
+  const forced = await activate({ force: true, reason: 'a drill' })
+  t.equal(forced.status, 200, JSON.stringify(forced.body))
   t.equal(await signedBy(aliased), 'next', 'KMS was asked again when the key fitted no certificate')
+  t.equal(await signedBy(both), 'next')
+  // That an admin has decided comes by the feed: a server may go by what it knew for 5 s.
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  both.env['AIRUNNER_ISSUER_CERT'] = old + next
+  await both.reload()
+  t.equal(await signedBy(both), 'next', 'the order counts no more')
 })

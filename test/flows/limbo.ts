@@ -94,7 +94,7 @@ t.test(
             ttl: 0,
           },
         },
-        { supersede_grace: 0 },
+        { supersede_grace: 0, trusts: () => true },
         now,
       )
       if (one.expected_result === 'FAILURE') t.notOk('admitted' in verdict, one.id)

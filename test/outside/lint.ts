@@ -9,6 +9,7 @@ import { makeIssueClientCertificate } from '../../src/pki/certificate.ts'
 import { issuerOf } from '../../src/pki/issuer.ts'
 import { spkiOf } from '../../src/pki/keys.ts'
 import { makeLocalSigner } from '../../src/pki/local-signer.ts'
+import { makeResponder } from '../../src/pki/ocsp-responder.ts'
 import { certificatePem } from '../../src/pki/pem.ts'
 import { type ClientProfile, chooseValidity } from '../../src/pki/profile.ts'
 import { newSerialNumber } from '../../src/pki/serial.ts'
@@ -50,6 +51,7 @@ const makeSamples = async (): Promise<Record<string, string>> => {
       })
     ).pem,
   }
+  samples['OCSP responder'] = certificatePem((await makeResponder(issuer, now)).der)
   const plain: ClientProfile = { hostname: 'airunner-prod.example.com', oid_arc: '1.3.6.1.4.1.99999.1' }
   const published: ClientProfile = { ...plain, public_url: 'http://airunner-prod.example.com:8081' }
   const clientOf = async (

@@ -46,6 +46,8 @@ export interface AwsDeployment {
   secretsManager: SecretsManagerClient
   /** Starts `airunner bootstrap` with the flags of this environment, and more, as a process that can be killed. */
   start(more?: string[]): Running
+  /** Any other command, in the same way. */
+  spawn(argv: string[]): Running
   /** The same in this process, one at a time. */
   run(more?: string[], env?: Record<string, string>): Promise<CliAnswer>
   /** Any other command, in this process. */
@@ -139,8 +141,8 @@ export const makeAwsDeployment = async (
     ...(more.includes('--output-dir') ? [] : ['--output-dir', outputDir]),
     ...more,
   ]
-  const start: AwsDeployment['start'] = (more = []) => {
-    const child = spawn(process.execPath, [main, ...commandLine(more)], {
+  const startProcess: AwsDeployment['spawn'] = (argv) => {
+    const child = spawn(process.execPath, [main, ...argv], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: home,
@@ -178,7 +180,8 @@ export const makeAwsDeployment = async (
     ssm,
     secretsManager,
     airunner,
-    start,
+    start: (more = []) => startProcess(commandLine(more)),
+    spawn: startProcess,
     run: (more = [], extra = {}) => airunner(commandLine(more), { env: extra }),
     parameters,
     secret: async (name, version) =>

@@ -132,6 +132,18 @@ const joinRule = renderJoinRule({
   aws_iam: { account_ids: ['123456789012'], role_names: ['x'], trust_session_name: true },
 })
 
+const authority = {
+  issuer_id: '0123456789abcdef',
+  kind: 'issuer' as const,
+  state: 'prepared' as const,
+  subject_dn: 'CN=issuer',
+  sha256: 'f'.repeat(64),
+  not_before: '2026-01-01T00:00:00.000Z',
+  expires_at: '2027-01-01T00:00:00.000Z',
+  certificate_pem: 'PEM',
+  version: 1,
+}
+
 export const trustBundle = { roots_pem: 'ROOTS\n', sha256: ['f'.repeat(64)], version: '0123456789abcdef' }
 
 export interface FakePlane extends ServedPlane {
@@ -194,12 +206,21 @@ export const makeFakePlane = (): FakePlane => {
     startRevocation: async () => revocation('1'.repeat(32)),
     getRevocation: async (id) => revocation(id),
     listAuditEvents: async () => ({ items: [] }),
+    listAuditChains: async () => ({ items: [] }),
+    listAuditChainEvents: async () => ({ items: [] }),
+    listAuditCheckpoints: async () => ({ items: [] }),
     reportStatus: async () => ({ report_after_seconds: 25, ...window }),
     listAgents: async () => ({ items: [agent] }),
     getAgent: async () => ({ ...agent, commands: [command] }),
     sendCommand: async () => command,
     listCommands: async () => ({ items: [command] }),
     finishCommand: async () => command,
+    listAuthorities: async () => ({ items: [authority] }),
+    getAuthority: async () => authority,
+    prepareAuthority: async () => ({ authority, created: true }),
+    activateAuthority: async () => authority,
+    retireAuthority: async () => authority,
+    removeAuthority: async () => authority,
   }
   for (const [name, verb] of Object.entries(verbs)) {
     Object.assign(verbs, {

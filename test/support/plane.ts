@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import type { Test } from 'tap'
 import type { PrincipalType } from '../../src/core/principal.ts'
+import type { PlaneDeps } from '../../src/server/compose.ts'
 import { readConfig } from '../../src/server/config.ts'
 import { type CurrentSecretsDeps, makeCurrentSecrets } from '../../src/server/current-secrets.ts'
 import { type KmsKeysDeps, makeKmsKeys } from '../../src/server/kms-keys.ts'
@@ -10,7 +11,8 @@ import { issueServerCertificate } from '../../src/server/own-server-certificate.
 import { environmentSource } from '../../src/server/secret-texts.ts'
 import { type ParametersDeps, parametersSource, parametersWanted } from '../../src/server/secrets-parameters.ts'
 import { makeSecretsReader } from '../../src/server/secrets-reader.ts'
-import { serve } from '../../src/server/serve.ts'
+import { type ServeDeps, serve } from '../../src/server/serve.ts'
+import { storedKeysOf } from '../../src/server/stored-keys.ts'
 import type { IssuedCertificate } from '../../src/wire/certificates.ts'
 import { type Authority, makeAuthority } from './authority.ts'
 import { type Client, type Identity, identityOf, makeClient, makeRequest, patiently } from './client.ts'
@@ -24,7 +26,15 @@ export interface ServerOptions {
   clock?: () => number
   /** How long a mass revocation watches for latecomers, milliseconds. */
   settlingTime?: number
+  /** Whether CRLs are built: by default not, since the thread for it takes half a second of CPU. */
+  buildsCrls?: boolean
   env?: Record<string, string>
+  /** How patient the audit chains are. */
+  auditTimes?: PlaneDeps['auditTimes']
+  /** How often the truststore is looked at, milliseconds. */
+  truststoreLook?: number
+  /** How often tables and their memory are compared. */
+  guardTiming?: ServeDeps['guardTiming']
   /** Where KMS and the Parameter Store are, and how patiently they are asked. */
   aws?: {
     kms?: Omit<KmsKeysDeps, 'keys'>
@@ -118,6 +128,12 @@ export const startServer = async (
     worker: false,
     clock,
     settlingTime: options.settlingTime ?? 1000,
+    storedKeys: storedKeysOf(kms),
+    auditTimes: options.auditTimes,
+    truststoreLook: options.truststoreLook,
+    ssm: client,
+    guardTiming: options.guardTiming,
+    buildsCrls: options.buildsCrls ?? false,
     store: { endpoint: options.endpoint ?? store.engine.endpoint, ...storeCredentials },
   })
   const { addresses, plane, drain } = serving

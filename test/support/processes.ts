@@ -10,6 +10,8 @@ export interface ServerProcess {
   health: string
   /** Empty unless it was asked for with `--metrics-listen`. */
   metrics: string
+  /** Empty unless it was asked for with `--pki-listen`. */
+  pki: string
   /** Sends a signal and waits for the end: its exit code, or null after SIGKILL. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
@@ -26,7 +28,7 @@ export interface Ground {
 }
 
 /** The environment in which `rpc-server` finds this store and these authorities. */
-const environmentOf = ({ tables, engine }: TestStore, authority: Authority): Record<string, string> => ({
+export const environmentOf = ({ tables, engine }: TestStore, authority: Authority): Record<string, string> => ({
   ...authority.env,
   AIRUNNER_PRINCIPAL_TABLE: tables.principals,
   AIRUNNER_CERT_TABLE: tables.certificates,
@@ -38,9 +40,9 @@ const environmentOf = ({ tables, engine }: TestStore, authority: Authority): Rec
 })
 
 /** What servers that are processes stand on: a store, authorities, and a first admin in the registry. */
-export const layGround = async (given?: TestStore): Promise<Ground> => {
+export const layGround = async (given?: TestStore, authorities?: Authority): Promise<Ground> => {
   const store = given ?? (await startTestStore())
-  const authority = await makeAuthority()
+  const authority = authorities ?? (await makeAuthority())
   const running = new Set<Program>()
   const clients: Client[] = []
 
@@ -60,6 +62,7 @@ export const layGround = async (given?: TestStore): Promise<Ground> => {
       mtls: String(ready['mtls_listen']),
       health: String(ready['health_listen']),
       metrics: String(ready['metrics_listen'] ?? ''),
+      pki: String(ready['pki_listen'] ?? ''),
       end: async (signal) => {
         program.child.kill(signal)
         return (await program.ended).code

@@ -1,4 +1,4 @@
-import { type AwsService, startAwsService } from './aws-service.ts'
+import { AwsError, type AwsService, startAwsService } from './aws-service.ts'
 
 export interface SsmStandIn extends AwsService {
   /** What is there, by full name. */
@@ -9,10 +9,15 @@ export interface SsmStandIn extends AwsService {
   env: Record<string, string>
 }
 
-/** Enough of the Parameter Store to read from: GetParameters, and faults on demand. */
+/** Enough of the Parameter Store: GetParameters, PutParameter of what is no secret, and faults on demand. */
 export const startSsm = async (): Promise<SsmStandIn> => {
   const parameters: SsmStandIn['parameters'] = new Map()
   const service = await startAwsService({
+    PutParameter: ({ Name, Value, Overwrite }) => {
+      if (parameters.has(String(Name)) && Overwrite !== true) throw new AwsError('ParameterAlreadyExists')
+      parameters.set(String(Name), { value: String(Value), type: 'String' })
+      return { Version: 1, Tier: 'Standard' }
+    },
     GetParameters: ({ Names, WithDecryption }) => {
       const names = Names as string[]
       return {
