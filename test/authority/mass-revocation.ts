@@ -129,7 +129,11 @@ const startAsked = async (
       for (let tries = 0; tries < 400; tries++) {
         await worker.run().catch(() => undefined)
         const job = await registry.revocations.get(record.revocation_id)
-        if (job?.state === 'completed') return job
+        if (job?.state === 'completed') {
+          // Done beside the server, which hears of it by the feed.
+          await new Promise((resolve) => setTimeout(resolve, 1200))
+          return job
+        }
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
       throw new Error('it does not end')
