@@ -1,3 +1,4 @@
+import { makeOnceMore } from '../core/once-more.ts'
 import { second } from '../core/time.ts'
 import type { Log } from './log.ts'
 
@@ -26,34 +27,22 @@ const watchAuditEvery = 5 * second
 export const makeBackground = (deps: BackgroundDeps) => {
   const { revoke, removeDeparted, watchAudit, sweeps, onStoreFailure, log } = deps
   const timers: NodeJS.Timeout[] = []
-  let revoking: Promise<void> | undefined
-  let again = false
   let watching: Promise<void> | undefined
   let stopped = true
 
-  const revokeAll = async (): Promise<void> => {
-    while (again && !stopped) {
-      again = false
-      await revoke().catch((error) => log.debug({ event: 'revocation_interrupted', reason: (error as Error).message }))
-    }
-  }
-  /** One after the other; whoever calls meanwhile has it done once more. Nothing before the start, which looks itself. */
-  const runRevocations = async (): Promise<void> => {
-    again = true
-    if (stopped) return
-    revoking ??= revokeAll().finally(() => {
-      revoking = undefined
-    })
-    await revoking
-  }
+  /** Nothing before the start, which asks itself. */
+  const revocations = makeOnceMore(
+    () => revoke().catch((error) => log.debug({ event: 'revocation_interrupted', reason: (error as Error).message })),
+    () => !stopped,
+  )
 
   return {
-    runRevocations,
+    runRevocations: revocations.ask,
     start: (): void => {
       stopped = false
-      void runRevocations()
+      void revocations.ask()
       timers.push(
-        setInterval(() => void runRevocations(), lookForRevocationsEvery),
+        setInterval(() => void revocations.ask(), lookForRevocationsEvery),
         setInterval(() => void removeDeparted().catch(onStoreFailure), lookForDepartedEvery),
         setInterval(() => {
           watching ??= watchAudit()
@@ -69,7 +58,7 @@ export const makeBackground = (deps: BackgroundDeps) => {
     stop: async (): Promise<void> => {
       stopped = true
       for (const timer of timers) clearInterval(timer)
-      await Promise.all([revoking, watching])
+      await Promise.all([revocations.ended(), watching])
     },
   }
 }

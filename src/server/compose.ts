@@ -92,10 +92,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     read: () => registry.authorities.read(),
     keys: deps.storedKeys,
     clock,
-    onChange: () => {
-      steps.changed()
-      publishing.authoritiesChanged()
-    },
+    onChange: () => steps.changed(),
     onFailure: (error) => storeFailed(error),
     outsideOfRequests,
   })
@@ -254,6 +251,7 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     lastCrl: publishing.lastCrl,
     aside: (run) => outsideOfRequests(() => void withDeadline(5 * second, run).catch(storeFailed)),
   })
+  steps.shown.onAuthoritiesChange(publishing.authoritiesChanged)
   const { verbs, registerAdmin } = composeVerbs({
     ...deps,
     registry,
@@ -302,7 +300,6 @@ export const makePlane = (deps: PlaneDeps): Plane => {
     trustChanged: () => {
       decisions.dropAll()
       steps.changed()
-      publishing.authoritiesChanged()
     },
     failingChecks: makeReadiness({
       // Nobody is sent here of whom a rotation does not know yet; while admission is held, nothing is announced.

@@ -11,6 +11,7 @@ import type { PublishCrl, Published } from '../authority/crl/publish-crl.ts'
 import type { Workshop } from '../authority/crl/workshop.ts'
 import type { CrlHead } from '../core/crl.ts'
 import { ControlError } from '../core/errors.ts'
+import { makeOnceMore } from '../core/once-more.ts'
 import { minute, second } from '../core/time.ts'
 import type { Issuer } from '../pki/issuer.ts'
 import type { CrlFiles } from '../store/crl-files.ts'
@@ -111,21 +112,10 @@ export const makeCrls = (deps: CrlsDeps) => {
     // Not because of a newer one: they are lost, and another list has to take their place.
     for (const issuerId of gone) noteRevoked(waitingFor(issuerId), clock())
   }
-  let looking: Promise<void> | undefined
-  let again = false
-  /** One look at a time; whoever calls meanwhile has it done once more. */
-  const look = (): Promise<void> => {
-    again = true
-    looking ??= (async () => {
-      while (again && running) {
-        again = false
-        await lookOnce().catch((error: Error) => log.debug({ event: 'crl_not_read', reason: error.message }))
-      }
-    })().finally(() => {
-      looking = undefined
-    })
-    return looking
-  }
+  const { ask: look } = makeOnceMore(
+    () => lookOnce().catch((error: Error) => log.debug({ event: 'crl_not_read', reason: error.message })),
+    () => running,
+  )
 
   const building = new Map<string, Promise<Published | undefined>>()
   /** One list of an issuer at a time. */

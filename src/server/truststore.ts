@@ -1,3 +1,4 @@
+import { makeOnceMore } from '../core/once-more.ts'
 import { second } from '../core/time.ts'
 import { awsReason } from './aws-reason.ts'
 import type { Log } from './log.ts'
@@ -27,8 +28,6 @@ const stopsWithin = 2 * second
  */
 export const makeTruststore = ({ objects, text, mayWrite, log, lookEvery = usualLook }: TruststoreDeps) => {
   let timer: NodeJS.Timeout | undefined
-  let working: Promise<void> | undefined
-  let again = false
   let stopped = false
   let failing = false
   /** What was put and could not be read back. */
@@ -57,42 +56,30 @@ export const makeTruststore = ({ objects, text, mayWrite, log, lookEvery = usual
   }
 
   const look = async (): Promise<void> => {
-    while (again) {
-      again = false
-      try {
-        await lookOnce()
-        failing = false
-      } catch (error) {
-        // Once for each outage; the next look tries again.
-        if (!failing) log.warn({ event: 'truststore_failed', object: truststoreKey, reason: awsReason(error) })
-        failing = true
-      }
+    try {
+      await lookOnce()
+      failing = false
+    } catch (error) {
+      // Once for each outage; the next look tries again.
+      if (!failing) log.warn({ event: 'truststore_failed', object: truststoreKey, reason: awsReason(error) })
+      failing = true
     }
   }
-
-  /** After a change; whoever calls while one is being written has it looked at once more. */
-  const changed = (): Promise<void> => {
-    if (stopped) return Promise.resolve()
-    again = true
-    working ??= look().finally(() => {
-      working = undefined
-    })
-    return working
-  }
+  const looks = makeOnceMore(look, () => !stopped)
 
   return {
-    changed,
+    /** After a change. */
+    changed: looks.ask,
     start: (): void => {
-      void changed()
-      timer = setInterval(() => void changed(), lookEvery)
+      void looks.ask()
+      timer = setInterval(() => void looks.ask(), lookEvery)
       timer.unref()
     },
     /** Resolves when what is being written has ended, or is late. */
     stop: async (): Promise<void> => {
       stopped = true
       clearInterval(timer)
-      again = false
-      await Promise.race([working, new Promise((late) => setTimeout(late, stopsWithin).unref())])
+      await Promise.race([looks.ended(), new Promise((late) => setTimeout(late, stopsWithin).unref())])
     },
   }
 }
