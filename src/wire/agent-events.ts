@@ -1,7 +1,8 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { commandNames } from '../core/command.ts'
 import { commandId, hookName } from './commands.ts'
 import * as field from './fields.ts'
+import { Type } from './schema.ts'
 
 /** Which start of an agent is connecting: random, and the same for all its connections until it ends. */
 export const instanceHeader = 'airunner-instance'

@@ -1,9 +1,10 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { type AgentRecord, presences, type Seen } from '../core/agent.ts'
 import { toRfc3339 } from '../core/time.ts'
 import { Command } from './commands.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 const bundleVersion = Type.String({ pattern: '^[0-9a-f]{16}$', description: '`version` of the trust bundle' })
 

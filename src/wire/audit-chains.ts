@@ -1,7 +1,8 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { AuditEvent } from './audit-events.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 const chain = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Name of a chain: one for each run of a process' })
 const hash = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256' })

@@ -1,6 +1,7 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 export const auditOutcomes = ['success', 'denied'] as const
 

@@ -1,7 +1,8 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { authorityKinds, authorityStates } from '../core/authority.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 import { Straggler } from './stragglers.ts'
 
 /** A KMS key id, its ARN, or an alias. */

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import {
   type CommandRecord,
   commandNames,
@@ -10,6 +10,7 @@ import {
 import { toRfc3339 } from '../core/time.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 export const commandId = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Names one command' })
 export const hookName = Type.String({

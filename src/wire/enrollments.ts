@@ -1,7 +1,8 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { IssuedCertificate } from './certificates.ts'
 import * as field from './fields.ts'
 import { Principal } from './principals.ts'
+import { Type } from './schema.ts'
 
 /** What every machine that joins sends, whatever its proof. */
 const common = {

@@ -1,7 +1,7 @@
-import { Type } from 'typebox'
 import { certificateKinds, certificateStatuses, revocationReasons } from '../core/certificate.ts'
 import { principalIdPattern, serialNumberPattern } from '../core/ids.ts'
 import { principalStatuses, principalTypes } from '../core/principal.ts'
+import { Type } from './schema.ts'
 
 /** A closed set of strings, as JSON Schema `enum`. */
 export const oneOf = <const T extends readonly string[]>(values: T, description?: string) =>

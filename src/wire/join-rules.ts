@@ -1,8 +1,9 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import { type JoinRuleRecord, ruleMethods, ruleTypes } from '../core/joining.ts'
 import { toRfc3339 } from '../core/time.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 export const joinRuleId = Type.String({ pattern: '^[0-9a-f]{32}$' })
 

@@ -1,8 +1,9 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { type JoinTokenRecord, joinTokenStatuses, statusOfJoinToken } from '../core/joining.ts'
 import { toRfc3339 } from '../core/time.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 export const joinTokenId = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Names a join token; no secret' })
 

@@ -1,4 +1,5 @@
-import { type TProperties, type TSchema, Type } from 'typebox'
+import type { TProperties, TSchema } from 'typebox'
+import { Type } from './schema.ts'
 
 /** Query of a list: its filters, `limit` and `page_token`; anything else is refused. */
 export const listQuery = <T extends TProperties>(filters: T) =>

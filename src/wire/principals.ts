@@ -1,8 +1,9 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { countLineages, type PrincipalRecord } from '../core/principal.ts'
 import { toRfc3339 } from '../core/time.ts'
 import * as field from './fields.ts'
 import { listQuery, pageOf } from './lists.ts'
+import { Type } from './schema.ts'
 
 export const Principal = Type.Object(
   {

@@ -1,6 +1,7 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { type ErrorCode, errorCodes } from '../core/errors.ts'
 import { oneOf } from './fields.ts'
+import { Type } from './schema.ts'
 import { Straggler } from './stragglers.ts'
 
 /** The one table of statuses: a code without a line here does not compile. */

@@ -1,5 +1,6 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import * as field from './fields.ts'
+import { Type } from './schema.ts'
 
 /** At least one of the filters is needed; `all` stands for every certificate but the caller's. */
 export const StartRevocation = Type.Object(

@@ -1,6 +1,7 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { stragglerKinds } from '../core/authority.ts'
 import * as field from './fields.ts'
+import { Type } from './schema.ts'
 
 export const Straggler = Type.Object(
   {

@@ -1,5 +1,6 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { oneOf } from './fields.ts'
+import { Type } from './schema.ts'
 
 export const TrustBundle = Type.Object(
   {

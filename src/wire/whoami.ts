@@ -1,6 +1,7 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { Certificate } from './certificates.ts'
 import { Principal } from './principals.ts'
+import { Type } from './schema.ts'
 
 export const Whoami = Type.Object(
   { principal: Principal, certificate: Certificate, permissions: Type.Array(Type.String()) },
