@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { verify, type X509Certificate } from 'node:crypto'
 import { ControlError } from '../core/errors.ts'
 import type { PrincipalType } from '../core/principal.ts'
 import { type ClientIdentity, claimOf } from './claim.ts'
@@ -82,7 +82,8 @@ export const presentedBy = (
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       issuer_id: issuer.issuer_id,
       not_before: parts.not_before,
-      expires_at: parts.not_after,
+      // Whatever it says itself, it does not outlive who vouches for it. @see RFC 5280 §6.1.3 (a) (2)
+      expires_at: Math.min(parts.not_after, issuer.not_after),
       ...(claimed && { claimed }),
     }
   } catch {
@@ -123,7 +124,6 @@ const differencesOf = (
   issuer: Issuer,
 ): [what: string, same: boolean][] => {
   const parts = readCertificate(der)
-  const certificate = new X509Certificate(der)
   const claim = claimOf(parts, profile)
   const extensionOf = (id: string): Buffer | undefined =>
     parts.extensions.find((extension) => extension.oid === id)?.value
@@ -133,14 +133,9 @@ const differencesOf = (
   const keyId = single(readDer(extensionOf(oid.authorityKeyIdentifier) as Buffer), tag.sequence)
   return [
     ['principal', claim.principal_id === grant.principal_id && claim.principal_type === grant.principal_type],
-    [
-      'alternative name',
-      certificate.subjectAltName === `URI:spiffe://${profile.hostname}/${grant.principal_type}/${grant.principal_id}`,
-    ],
     ['serial number', parts.serial.toString('hex') === grant.serial_number],
-    ['serial number, read again', certificate.serialNumber.toLowerCase().padStart(32, '0') === grant.serial_number],
-    ['start', parts.not_before === grant.not_before && certificate.validFromDate.getTime() === grant.not_before],
-    ['end', parts.not_after === grant.expires_at && certificate.validToDate.getTime() === grant.expires_at],
+    ['start', parts.not_before === grant.not_before],
+    ['end', parts.not_after === grant.expires_at],
     ['end of the issuer', grant.expires_at <= issuer.not_after],
     ['key', parts.spki.equals(grant.spki)],
     ['issuer', parts.issuer.equals(issuer.subject)],
@@ -151,14 +146,14 @@ const differencesOf = (
       (access && accessOf(access).join()) ===
         (published && `${oid.ocsp} ${published.ocsp},${oid.caIssuers} ${published.certificate}`),
     ],
-    ['constraints', !certificate.ca && certificate.keyUsage.join() === oid.clientAuth],
-    ['signature', certificate.verify(issuer.certificate.publicKey)],
+    ['signature', verify('sha256', parts.tbs, issuer.certificate.publicKey, parts.signature)],
   ]
 }
 
 /**
- * Compares what was signed with what was granted, through readers that share nothing with what built it: our DER walk and
- * node:crypto. Throws a plain Error (an internal one, never shown to a caller) at the first difference.
+ * Compares what was signed with what was granted, through a reader that shares nothing with what built it: our DER walk,
+ * which leaves no octet of it open, and the signature by node:crypto. Throws a plain Error (an internal one, never shown to
+ * a caller) at the first difference.
  */
 export const inspectIssued = (der: Buffer, grant: ClientGrant, profile: ClientProfile, issuer: Issuer): void => {
   let different: [string, boolean] | undefined

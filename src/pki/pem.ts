@@ -56,10 +56,15 @@ export const readPem = (text: string): PemBlock[] => {
   return blocks
 }
 
+const lineLength = 64
+
 /** Writes one block, lines of 64 characters, a line break at the end. @see RFC 7468 §2 */
 export const writePem = (label: string, der: Uint8Array): string => {
-  const base64 = Buffer.from(der).toString('base64')
-  return `-----BEGIN ${label}-----\n${base64.replaceAll(/(.{64})(?=.)/g, '$1\n')}\n-----END ${label}-----\n`
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64')
+  let text = `-----BEGIN ${label}-----\n`
+  // An empty block has an empty line, as it always had.
+  for (let at = 0; at === 0 || at < base64.length; at += lineLength) text += `${base64.slice(at, at + lineLength)}\n`
+  return `${text}-----END ${label}-----\n`
 }
 
 export const certificatePem = (der: Uint8Array): string => writePem('CERTIFICATE', der)

@@ -24,6 +24,8 @@ export interface TrustBundle {
   sha256: string[]
   /** First 16 hex digits of the SHA-256 over the sorted DERs. */
   version: string
+  /** Roots that stand beside these and have ended: nothing is trusted because of them. */
+  ended: X509Certificate[]
 }
 
 const expectedChain = 'expected PEM blocks CERTIFICATE and nothing else'
@@ -62,25 +64,44 @@ const rootProblem = (root: X509Certificate, now: number): string | undefined => 
   }
 }
 
-/**
- * Reads the roots that this plane trusts; `now` in Unix milliseconds. Throws TrustProblem unless the text is nothing but
- * current, self-signed CA certificates in PEM. The public root store of the runtime is never a fallback.
- */
-export const readTrustBundle = (pem: string, now: number): TrustBundle => {
-  const roots = readCertificateChain(pem).filter(
-    (root, index, all) => all.findIndex(({ raw }) => raw.equals(root.raw)) === index,
-  )
-  for (const [index, root] of roots.entries()) {
-    const problem = rootProblem(root, now)
-    if (problem) throw new TrustProblem(`certificate ${index + 1} ${problem}, expected a current self-signed root`)
-  }
+/** Whether the time of a certificate is over at `now`, Unix milliseconds. @see RFC 5280 §4.1.2.5 */
+export const isEnded = (certificate: Pick<X509Certificate, 'validToDate'>, now: number): boolean =>
+  now > certificate.validToDate.getTime()
+
+/** A bundle of these roots, as they are. */
+export const bundleOf = (roots: X509Certificate[], ended: X509Certificate[] = []): TrustBundle => {
   const ders = roots.map(({ raw }) => raw)
   return {
     roots,
     pem: ders.map(certificatePem).join(''),
     sha256: ders.map(sha256Hex),
     version: sha256Hex(Buffer.concat([...ders].sort(Buffer.compare))).slice(0, 16),
+    ended,
   }
+}
+
+/** What is left of a bundle at `now`, the same object while nothing of it has ended; all of it when nothing would be left. */
+export const currentBundle = (bundle: TrustBundle, now: number): TrustBundle => {
+  const left = bundle.roots.filter((root) => !isEnded(root, now))
+  if (left.length === 0 || left.length === bundle.roots.length) return bundle
+  return bundleOf(left, [...bundle.ended, ...bundle.roots.filter((root) => isEnded(root, now))])
+}
+
+/**
+ * Reads the roots that this plane trusts; `now` in Unix milliseconds. Throws TrustProblem unless the text is nothing but
+ * self-signed CA certificates in PEM, at least one of them current; those that have ended beside it are only told. The public
+ * root store of the runtime is never a fallback.
+ */
+export const readTrustBundle = (pem: string, now: number): TrustBundle => {
+  const roots = readCertificateChain(pem).filter(
+    (root, index, all) => all.findIndex(({ raw }) => raw.equals(root.raw)) === index,
+  )
+  const someAreCurrent = roots.some((root) => !isEnded(root, now))
+  for (const [index, root] of roots.entries()) {
+    const problem = rootProblem(root, someAreCurrent ? Math.min(now, root.validToDate.getTime()) : now)
+    if (problem) throw new TrustProblem(`certificate ${index + 1} ${problem}, expected a current self-signed root`)
+  }
+  return currentBundle(bundleOf(roots), now)
 }
 
 /**

@@ -153,6 +153,31 @@ t.test('inspection refuses what was signed when it is not what was granted', asy
   t.throws(() => inspectIssued(der, overlong, profile, clients), /end of the issuer/)
 })
 
+t.test('inspection leaves no octet of what was signed open, though the issuer itself signed it', async (t) => {
+  const key = generateKeyPair()
+  const own = { ...clients, certificate: { publicKey: key.publicKey } as X509Certificate }
+  const signer = makeLocalSigner(key.privateKey)
+  for (const [grant, plane] of [
+    [makeGrant(now), published],
+    [makeGrant(now, { principal_id: 'x'.repeat(65) }), profile],
+  ] as const) {
+    const tbs = makeClientTbs(own, plane)(grant)
+    inspectIssued(await signTbs(tbs, signer), grant, plane, own)
+    const passed: number[] = []
+    for (let at = 0; at < tbs.length; at++)
+      for (const change of [0x01, 0x80]) {
+        const changed = Buffer.from(tbs)
+        changed[at] = (changed[at] as number) ^ change
+        const der = await signTbs(changed, signer)
+        try {
+          inspectIssued(der, grant, plane, own)
+          passed.push(at)
+        } catch {}
+      }
+    t.same(passed, [])
+  }
+})
+
 t.test('a certificate that differs from its grant never leaves', async (t) => {
   const forgetful = { ...clients, signer: makeLocalSigner(generateKeyPair().privateKey) }
   await t.rejects(

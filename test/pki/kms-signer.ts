@@ -84,7 +84,7 @@ for (const [name, fault, outcome] of faults)
     kms.decide = () => fault
     const started = performance.now()
     t.ok(unavailable(await failureOf(signer.sign(Buffer.from('x')))))
-    t.ok(performance.now() - started < 2000)
+    t.ok(performance.now() - started < 20_000)
     t.ok(outcomes.length > 0 && outcomes.every((each) => each === outcome), outcomes.join())
     const once = outcome === 'refused' || outcome === 'wrong_signature'
     t.equal(outcomes.length === 1, once, 'what does not pass is not tried again')
