@@ -1,5 +1,5 @@
 import { minute } from '../core/time.ts'
-import type { EventDraft } from '../store/audit.ts'
+import type { EventDraft } from '../store/audit-event.ts'
 import type { Source } from './caller.ts'
 
 /** Denials of one source that get an event of their own, per minute; the rest is counted. */

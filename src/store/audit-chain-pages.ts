@@ -1,6 +1,6 @@
 import { ControlError } from '../core/errors.ts'
-import { plainEvent } from './audit.ts'
 import type { AuditChains } from './audit-chains.ts'
+import { plainEvent } from './audit-event.ts'
 import { type Linked, linkFromItem } from './audit-link.ts'
 import type { Item, Store } from './client.ts'
 import { decodePageToken, encodePageToken, type Page } from './pages.ts'

@@ -1,6 +1,6 @@
 import { lowestIdAt } from '../core/ids.ts'
 import { day, dayOf } from '../core/time.ts'
-import { type EventRecord, eventFromItem, keyOfEvent } from './audit.ts'
+import { type EventRecord, eventFromItem, keyOfEvent } from './audit-event.ts'
 import { headAfter, type Link, linkFromItem, type OpenChain, openFromItem, ttlAt } from './audit-link.ts'
 import type { Item, Store } from './client.ts'
 import { updateItem } from './expression.ts'

@@ -1,6 +1,6 @@
 import { auditDaysKept, type Head, hashOfEvent, type Place, type PlainEvent } from '../core/audit-chain.ts'
 import { day, toRfc3339 } from '../core/time.ts'
-import { type EventRecord, plainEvent } from './audit.ts'
+import { type EventRecord, plainEvent } from './audit-event.ts'
 import type { Item } from './client.ts'
 
 /** A chain that is not done with. Times in Unix milliseconds. */

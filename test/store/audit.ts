@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { EventDraft } from '../../src/store/audit.ts'
+import type { EventDraft } from '../../src/store/audit-event.ts'
 import { openTestRegistry } from '../support/registry.ts'
 import { startTestStore } from '../support/store.ts'
 
