@@ -10,34 +10,41 @@ export interface UpdateParts {
   values?: Item
 }
 
-const namesIn = (...expressions: string[]): Record<string, string> =>
-  Object.fromEntries(
-    expressions.flatMap((expression) => expression.match(/#\w+/g) ?? []).map((name) => [name, name.slice(1)]),
+/** By expression, of which there are hardly more than writes in the code: collecting them costs more than all the rest. */
+const collected = new Map<string, Readonly<Record<string, string>>>()
+/** Some hold the id of a command. */
+const mostCollected = 1000
+
+const namesIn = (expression: string): Readonly<Record<string, string>> => {
+  const known = collected.get(expression)
+  if (known !== undefined) return known
+  const names = Object.freeze(
+    Object.fromEntries((expression.match(/#\w+/g) ?? []).map((name) => [name, name.slice(1)])),
   )
+  if (collected.size >= mostCollected) collected.clear()
+  collected.set(expression, names)
+  return names
+}
 
 /** An update of single attributes: whatever an operator wrote by hand beside them stays. */
 export const updateOf = ({ table, key, set = {}, remove = [], condition, values = {} }: UpdateParts) => {
-  const assigned = Object.entries(set).filter(([, value]) => value !== undefined)
-  const expression = [
-    assigned.length === 0 ? '' : `SET ${assigned.map(([name]) => `#${name} = :set_${name}`).join(', ')}`,
-    remove.length === 0 ? '' : `REMOVE ${remove.map((name) => `#${name}`).join(', ')}`,
-  ]
-    .filter((part) => part !== '')
-    .join(' ')
+  let expression = ''
+  const all: Item = {}
+  for (const name of Object.keys(set)) {
+    if (set[name] === undefined) continue
+    expression += `${expression === '' ? 'SET' : ','} #${name} = :set_${name}`
+    all[`:set_${name}`] = set[name]
+  }
+  if (remove.length > 0)
+    expression += `${expression === '' ? '' : ' '}REMOVE ${remove.map((name) => `#${name}`).join(', ')}`
+  const isValued = Object.keys(Object.assign(all, values)).length > 0
   return {
     TableName: table,
     Key: key,
     UpdateExpression: expression,
-    ...(condition === undefined ? {} : { ConditionExpression: condition }),
-    ExpressionAttributeNames: namesIn(expression, condition ?? ''),
-    ...(assigned.length + Object.keys(values).length === 0
-      ? {}
-      : {
-          ExpressionAttributeValues: {
-            ...Object.fromEntries(assigned.map(([name, value]) => [`:set_${name}`, value])),
-            ...values,
-          },
-        }),
+    ...(condition === undefined ? undefined : { ConditionExpression: condition }),
+    ExpressionAttributeNames: namesIn(condition === undefined ? expression : `${expression} ${condition}`),
+    ...(isValued ? { ExpressionAttributeValues: all } : undefined),
   }
 }
 

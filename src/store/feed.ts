@@ -43,6 +43,8 @@ const overlap = 10 * second
 /** A reader that saw nothing for so long knows nothing any more. Milliseconds. */
 export const feedGap = 30 * second
 const lifeOfRecord = hour
+/** What DynamoDB takes in one call. */
+const keysPerRead = 100
 /** A clock further off the store's than this decides wrongly about expiry, and reads and writes feed keys out of order. */
 export const largestSkew = 3 * second
 
@@ -94,7 +96,16 @@ export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFail
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
-  const readHour = async (bucket: string, from: string): Promise<void> => {
+  const isKnown = (id: string): boolean => known.has(id) || heldBack.has(id)
+
+  const take = (item: Item): void => {
+    const id = String(item['sk'])
+    if (isKnown(id)) return
+    known.set(id, performance.now())
+    onRecord({ id, at: Number(item['at']), changes: (item['changes'] ?? []) as Change[] })
+  }
+
+  const pagesOf = async (bucket: string, from: string, more: object, each: (items: Item[]) => void): Promise<void> => {
     let startKey: Item | undefined
     do {
       const page = await store.query({
@@ -103,16 +114,39 @@ export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFail
         ExpressionAttributeNames: { '#pk': 'pk', '#sk': 'sk' },
         ExpressionAttributeValues: { ':pk': controlKey.feed(bucket, '').pk, ':from': from },
         ConsistentRead: true,
+        ...more,
         ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
       })
-      for (const item of page.Items ?? []) {
-        const id = String(item['sk'])
-        if (known.has(id) || heldBack.has(id)) continue
-        known.set(id, performance.now())
-        onRecord({ id, at: Number(item['at']), changes: (item['changes'] ?? []) as Change[] })
-      }
+      each(page.Items ?? [])
       startKey = page.LastEvaluatedKey
     } while (startKey !== undefined)
+  }
+
+  const readHour = (bucket: string, from: string): Promise<void> =>
+    pagesOf(bucket, from, {}, (items) => {
+      for (const item of items) take(item)
+    })
+
+  /**
+   * The same, of which nearly all is known: their ids, then the records that are new. A record is never changed, and its
+   * id never used again (`feedItem`), so one that is known is known whole.
+   */
+  const readNews = async (bucket: string, from: string): Promise<void> => {
+    const ids: string[] = []
+    await pagesOf(bucket, from, { ProjectionExpression: '#sk' }, (items) => {
+      for (const item of items) if (!isKnown(String(item['sk']))) ids.push(String(item['sk']))
+    })
+    const table = store.tables.control
+    for (let at = 0; at < ids.length; at += keysPerRead) {
+      const some = ids.slice(at, at + keysPerRead)
+      const found = await store.batchGet([{ table, keys: some.map((id) => controlKey.feed(bucket, id)) }])
+      const byId = new Map((found.get(table) ?? []).map((item) => [String(item['sk']), item]))
+      // In the order of the feed. One that is no longer there is asked for again, as long as it is listed.
+      for (const id of some) {
+        const item = byId.get(id)
+        if (item !== undefined) take(item)
+      }
+    }
   }
 
   const poll = async (): Promise<void> => {
@@ -124,8 +158,10 @@ export const makeFeedReader = ({ store, clock, interval, onRecord, onGap, onFail
     // A writer's clock may be ahead by what readiness allows: its hour is read as well.
     const buckets = new Set([hourOf(from), hourOf(now), hourOf(now + overlap)])
     for (let at = from; at < now; at += hour) buckets.add(hourOf(at))
+    // After a silence most is new, and read in whole pages.
+    const read = lastSuccess === 0 || silence > overlap ? readHour : readNews
     await withDeadline(5 * second, async () => {
-      for (const bucket of buckets) await readHour(bucket, lowestIdAt(from))
+      for (const bucket of buckets) await read(bucket, lowestIdAt(from))
     })
     // By a clock that is ahead, all that others write lies in the past: nothing new is no news.
     if (store.clockSkew() > largestSkew) throw new Error('the clock differs from that of the store')

@@ -19,8 +19,19 @@ const open = async (t: { teardown: (end: () => unknown) => void }, start = noon)
   const store: Store = {
     ...test.store,
     query: (input) => (broken ? Promise.reject(new Error('no answer')) : test.store.query(input)),
+    batchGet: async (keys) => {
+      const found = await test.store.batchGet(keys)
+      for (const [table, items] of found) {
+        const left = items.filter((item) => item['sk'] !== lost)
+        read += left.length
+        found.set(table, left)
+      }
+      return found
+    },
     clockSkew: () => skew,
   }
+  let read = 0
+  let lost: string | undefined
   let skew = 0
   const reader = makeFeedReader({
     store,
@@ -50,6 +61,12 @@ const open = async (t: { teardown: (end: () => unknown) => void }, start = noon)
     },
     pass: (milliseconds: number) => {
       now += milliseconds
+    },
+    /** Records that were read by their ids. */
+    recordsRead: () => read,
+    /** No such record is found any more, though it is listed. */
+    lose: (id: string | undefined) => {
+      lost = id
     },
     break: (value: boolean) => {
       broken = value
@@ -106,6 +123,37 @@ t.test('after a silence all of it is read, and what was decided before is droppe
   feed.break(false)
   await feed.poll()
   t.same(feed.seen, ids)
+})
+
+t.test('of a busy moment only what is new is read, all of it, and in order', async (t) => {
+  const feed = await open(t)
+  await feed.poll()
+  t.equal(feed.recordsRead(), 0)
+  // More than one call for records takes.
+  const ids: string[] = []
+  for (let i = 0; i < 120; i++) ids.push(await feed.write(noon + i))
+  feed.pass(second)
+  await feed.poll()
+  t.same(feed.seen, ids)
+  t.equal(feed.recordsRead(), 120)
+  feed.pass(second)
+  const next = await feed.write()
+  await feed.poll()
+  t.same(feed.seen, [...ids, next])
+  t.equal(feed.recordsRead(), 121)
+})
+
+t.test('a record that is gone again when it is to be read is passed over', async (t) => {
+  const feed = await open(t)
+  await feed.poll()
+  const first = await feed.write()
+  const later = await feed.write(noon + 1)
+  feed.lose(first)
+  await feed.poll()
+  t.same(feed.seen, [later])
+  feed.lose(undefined)
+  await feed.poll()
+  t.same(feed.seen, [later, first])
 })
 
 t.test('a clock that is set back hides nothing', async (t) => {
