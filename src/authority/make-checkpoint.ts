@@ -18,6 +18,8 @@ export interface CheckpointDeps {
   /** Keeps a checkpoint where nobody can delete it before its time. Absent: in the table alone. */
   keep?: ((body: Buffer) => Promise<unknown>) | undefined
   onAdopted: (done: { chains: number; events: number }) => void
+  /** The chain of a process that is gone could not be brought to its end; it is tried again in the next round. */
+  onAdoptFailed: (chain: string, error: unknown) => void
   onSignFailed: (error: unknown) => void
   onKeepFailed: (error: unknown) => void
   times?: Partial<AdoptionTimes & { checkpointEvery: number }> | undefined
@@ -88,7 +90,7 @@ export const makeCheckpointer = (deps: CheckpointDeps) => {
   return async (): Promise<void> => {
     const now = clock()
     if (!(await workLeases.take('audit', owner, now, now + leaseFor))) return
-    const done = await adoptAbandoned(auditChains, now, deps.times)
+    const done = await adoptAbandoned(auditChains, now, deps.onAdoptFailed, deps.times)
     if (done.chains > 0) deps.onAdopted(done)
     const key = signer()
     if (key !== undefined) await sign(key).catch(deps.onSignFailed)

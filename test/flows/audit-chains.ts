@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { noHash } from '../../src/core/audit-chain.ts'
 import { findBreaches } from '../support/checker.ts'
 import { makeCliHome, runCli } from '../support/cli.ts'
 import { patiently } from '../support/client.ts'
@@ -25,7 +26,7 @@ const auditTimes: NonNullable<ServerOptions['auditTimes']> = {
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 const eventually = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     if (await holds()) return
     await pause(100)
   }
@@ -215,4 +216,26 @@ t.test('a server that was taken for dead and lives: its chain is closed, and it 
   await pause(500)
   await plane.server.stop()
   t.same(await findBreaches(plane.store.store, Date.now(), { allLinked: true }), [])
+})
+
+t.test('a chain that cannot be read is told, and holds up neither the others nor the checkpoints', async (t) => {
+  const plane = await startPlane(t, { env, auditTimes })
+  const damaged = '0'.repeat(32)
+  const { store } = plane.store
+  await store.put({
+    TableName: store.tables.control,
+    Item: { pk: 'AUDITCHAINS#OPEN', sk: damaged, hash: noHash, at: 1, alive_at: 1, linked_until: Date.now() },
+  })
+  const other = await plane.startServer({ env, auditTimes })
+  await create({ admin: plane.clientOf(plane.admin.identity, other) }, 'worker-1')
+  await other.stop()
+  const { logged, metrics } = plane.server
+  await eventually('the other is adopted', async () => logged.some(({ event }) => event === 'audit_chains_adopted'))
+  t.match(
+    logged.filter(({ event }) => event === 'audit_chain_not_adopted'),
+    [{ level: 'error', chain: damaged, reason: /./ }],
+  )
+  const text = await (await fetch(`http://${metrics}/metrics`)).text()
+  t.match(text, /^airunner_audit_chain_failures_total [1-9]/m)
+  t.notOk(logged.some(({ event }) => event === 'audit_checkpoint_failed'))
 })

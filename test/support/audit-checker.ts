@@ -1,6 +1,6 @@
 import { hashOfEvent, noHash } from '../../src/core/audit-chain.ts'
 import { canonicalJson } from '../../src/core/canonical.ts'
-import { eventFromItem, plainEvent } from '../../src/store/audit.ts'
+import { eventFromItem, plainEvent } from '../../src/store/audit-event.ts'
 import { linkFromItem } from '../../src/store/audit-link.ts'
 import type { Item } from '../../src/store/client.ts'
 
