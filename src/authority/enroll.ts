@@ -7,7 +7,7 @@ import { AlreadyAnswered, type Once } from '../core/once.ts'
 import { defaultMaxCertificates, type PrincipalRecord } from '../core/principal.ts'
 import { second } from '../core/time.ts'
 import { readCsr } from '../pki/csr.ts'
-import type { EventDraft } from '../store/audit.ts'
+import type { EventDraft } from '../store/audit-event.ts'
 import type { Change } from '../store/feed.ts'
 import type { Registry } from '../store/registry.ts'
 import type { Plan } from '../store/transaction.ts'
@@ -218,11 +218,11 @@ export const makeEnroll = (deps: EnrollDeps) => {
     const csr = readCsr(body.csr_pem)
     // 1. The proof. Nothing is read or written for one that proves nothing.
     const ticket = await deps.ticketFor(body, sha256Hex(csr.der), source)
-    const giveAgain = async ({ key }: Once): Promise<void> => {
-      const kept = await registry.answers.find(key)
+    const giveAgain = async ({ key }: Once, read?: JoinTicket['kept']): Promise<void> => {
+      const kept = read ? read.answer : await registry.answers.find(key)
       if (kept !== undefined) throw new AlreadyAnswered(kept.status, kept.body)
     }
-    await giveAgain(ticket.once)
+    await giveAgain(ticket.once, ticket.kept)
     const metadata = metadataOf(body, ticket)
     const principalId = ticket.principalId(body.principal_id)
     const who = { by: ticket.by, principal_id: principalId }

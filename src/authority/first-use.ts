@@ -49,8 +49,13 @@ export const makeRecordFirstUse =
       attribution: { actor: principal_id, ...source },
       exclusive: `principal:${principal_id}`,
       plan: async () => {
-        const successor = await registry.certificates.get(serial_number)
-        const predecessorSerial = successor?.renewed_from
+        const predecessorSerial = caller.certificate.renewed_from
+        // In one breath: one call.
+        const [successor, holder, predecessor] = await Promise.all([
+          registry.certificates.get(serial_number),
+          registry.principals.get(principal_id),
+          predecessorSerial === undefined ? undefined : registry.certificates.get(predecessorSerial),
+        ])
         // Revoked or gone meanwhile: admission reads again and says so.
         if (
           successor === undefined ||
@@ -59,10 +64,6 @@ export const makeRecordFirstUse =
           predecessorSerial === undefined
         )
           return { unchanged: undefined }
-        const [holder, predecessor] = await Promise.all([
-          registry.principals.get(principal_id),
-          registry.certificates.get(predecessorSerial),
-        ])
         if (holder === undefined || holder.status !== 'active') return { unchanged: undefined }
         // Revoked by an operator's hand, which does not reach what was renewed from it.
         if (predecessor?.revoked) return { unchanged: 'certificate_revoked' }

@@ -1,7 +1,8 @@
 import { sha256Hex } from '../core/bytes.ts'
 import type { Once } from '../core/once.ts'
 import type { PrincipalType } from '../core/principal.ts'
-import type { EventDraft } from '../store/audit.ts'
+import type { StoredAnswer } from '../store/answers.ts'
+import type { EventDraft } from '../store/audit-event.ts'
 import type { Write } from '../store/transaction.ts'
 
 /** On what terms somebody may come back under the name of a principal that exists. */
@@ -20,6 +21,8 @@ export interface RejoinTerms {
 export interface JoinTicket extends RejoinTerms {
   /** Where the answer is kept: the same proof with the same request gets it again while the proof is good. */
   once: Once
+  /** What is kept there, where it was read together with the proof; absent: nobody has looked. */
+  kept?: { answer: StoredAnswer | undefined }
   /** The same for a certificate that is handed out again, of a proof that is good for many requests. */
   onceAgain?: (serialNumber: string) => Once
   /** Joins of the same name wait for each other. */

@@ -1,6 +1,6 @@
 import { ControlError } from '../core/errors.ts'
 import { day } from '../core/time.ts'
-import { type EventRecord, plainEvent } from '../store/audit.ts'
+import { type EventRecord, plainEvent } from '../store/audit-event.ts'
 import type { Page } from '../store/pages.ts'
 import type { Registry } from '../store/registry.ts'
 import type { AuditEvent, AuditEventPage, ListAuditEvents } from '../wire/audit-events.ts'

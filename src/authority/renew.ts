@@ -1,5 +1,5 @@
 import { ControlError } from '../core/errors.ts'
-import { liveLineages } from '../core/principal.ts'
+import { liveLineages, type PrincipalRecord } from '../core/principal.ts'
 import { second } from '../core/time.ts'
 import { readCsr } from '../pki/csr.ts'
 import { backdating } from '../pki/profile.ts'
@@ -18,9 +18,10 @@ export interface RenewDeps extends IssuingDeps {
  * Renews the certificate that the caller presented; it keeps working until its successor is first presented, and for the
  * grace after that. A successor that was never used is revoked when another one takes its place.
  */
-export const makeRenew =
-  (deps: RenewDeps) =>
-  async (request: CallerRequest, body: RenewCertificate): Promise<IssuedCertificate> => {
+export const makeRenew = (deps: RenewDeps) => {
+  /** Rows of callers that a plan was made from once. */
+  const spent = new WeakSet<PrincipalRecord>()
+  return async (request: CallerRequest, body: RenewCertificate): Promise<IssuedCertificate> => {
     const { registry, clock } = deps
     const { principal, certificate } = request.caller
     const { principal_id } = principal
@@ -46,10 +47,16 @@ export const makeRenew =
       once: request.once,
       exclusive: `principal:${principal_id}`,
       plan: async () => {
-        const [holder, predecessor] = await Promise.all([
-          registry.principals.get(principal_id),
-          registry.certificates.get(certificate.serial_number),
-        ])
+        // What admission has read serves for one attempt: the transaction holds only while the principal's row is of that
+        // revision, and the predecessor as good as it was. Otherwise both are read.
+        const isFirst = !spent.has(principal)
+        spent.add(principal)
+        const [holder, predecessor] = isFirst
+          ? [principal, certificate]
+          : await Promise.all([
+              registry.principals.get(principal_id),
+              registry.certificates.get(certificate.serial_number),
+            ])
         const now = clock()
         if (holder === undefined || holder.status === 'deleted') throw new ControlError('principal_deleted', '')
         if (holder.status !== 'active') throw new ControlError('principal_suspended', '')
@@ -103,3 +110,4 @@ export const makeRenew =
       },
     })
   }
+}

@@ -58,7 +58,8 @@ export const makeRevoke = ({ registry, clock }: RevokeDeps) => {
       if (row === undefined) throw new ControlError('not_found', 'there is no certificate of this serial number')
       return row
     }
-    const { principal_id: holderId, issued_at: issuedAt, ...rest } = await read()
+    let first: CertificateRecord | undefined = await read()
+    const { principal_id: holderId, issued_at: issuedAt, ...rest } = first
     const lineage = lineageOf(rest)
     let left = false
     let compromised = false
@@ -69,7 +70,10 @@ export const makeRevoke = ({ registry, clock }: RevokeDeps) => {
         once,
         exclusive: `principal:${holderId}`,
         plan: async () => {
-          const [target, holder] = await Promise.all([read(), registry.principals.get(holderId)])
+          // What was read a moment ago serves for one attempt: the transaction refuses a row that was revoked meanwhile.
+          const known = first
+          first = undefined
+          const [target, holder] = await Promise.all([known ?? read(), registry.principals.get(holderId)])
           const now = clock()
           const done = isFullyRevoked(target)
           // Whoever revoked itself first does not get away with the milder reason: another's counts over it.

@@ -8,7 +8,7 @@ import type { EnrollByToken } from '../wire/enrollments.ts'
 import { type JoinTicket, onceOf } from './join-ticket.ts'
 
 export interface TokenTicketDeps {
-  registry: Pick<Registry, 'joinTokens'>
+  registry: Pick<Registry, 'joinTokens' | 'answers'>
   clock: () => number
 }
 
@@ -58,13 +58,17 @@ export const makeTokenTicket =
       throw new JoinRefused(reasonOf[status], { by: tokenActor(token.join_token_id) })
     }
 
-    const token = await read()
+    const onceUntil = (keepUntil: number) => onceOf('token', secretSha256, csrSha256, keepUntil)
+    // In one breath: one call.
+    const [token, answer] = await Promise.all([read(), registry.answers.find(onceUntil(0).key)])
     // One that is used up still answers the request that used it.
     demand(token, 'used')
     const by = tokenActor(token.join_token_id)
+    let first: JoinTokenRecord | undefined = token
     return {
       by,
-      once: onceOf('token', secretSha256, csrSha256, token.expires_at),
+      once: onceUntil(token.expires_at),
+      kept: { answer },
       exclusive: by,
       principal_type: token.principal_type,
       rejoin: token.rejoin,
@@ -73,7 +77,9 @@ export const makeTokenTicket =
       metadata: token.metadata,
       principalId: (asked) => idFrom(token, asked),
       spend: async (principalId) => {
-        const fresh = await read()
+        // The first time it has just been read, and the transaction refuses one that was used up or revoked meanwhile.
+        const fresh = first ?? (await read())
+        first = undefined
         demand(fresh, 'active')
         const now = clock()
         const after = { principal_id: principalId, last_used_at: now }
