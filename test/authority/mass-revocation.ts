@@ -6,6 +6,7 @@ import { makeGetRevocation } from '../../src/authority/start-revocation.ts'
 import type { RevocationRecord } from '../../src/core/revocation.ts'
 import { day, minute, second } from '../../src/core/time.ts'
 import { controlKey } from '../../src/store/schema.ts'
+import { eventually } from '../support/agent-stream.ts'
 import { findBreaches } from '../support/checker.ts'
 import { identityOf, makeRequest } from '../support/client.ts'
 import { makeJoiner } from '../support/joining.ts'
@@ -84,7 +85,7 @@ t.test(
     await plane.enrol('worker-1')
     const { body } = await plane.admin.post('/v1/revocations', { all: true, reason: 'key_compromise' })
     let state = ''
-    for (let tries = 0; tries < 400 && state !== 'completed'; tries++) {
+    for (let tries = 0; tries < 1200 && state !== 'completed'; tries++) {
       state = (await plane.admin.get(`/v1/revocations/${body.revocation_id}`)).body.state
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
@@ -99,6 +100,14 @@ t.test('it watches for as long as a request that was under way may take, with cl
   t.equal(defaultSettlingTime, (signer + store + clockOfServer + clockOfWorker) * second)
   t.end()
 })
+
+/** Waits until the server has read the feed to its end at that time (Unix ms) or later. */
+const hasReadFeed = (plane: TestPlane, at: number): Promise<boolean> =>
+  eventually(async () => {
+    const asked = Date.now()
+    const text = await (await fetch(`http://${plane.server.metrics}/metrics`)).text()
+    return asked - Number(/^airunner_feed_age_seconds (\S+)$/m.exec(text)?.[1]) * second > at
+  })
 
 /** A plane with a mass revocation that was asked for and is carried out when told, so that what comes between is known. */
 const startAsked = async (
@@ -126,12 +135,12 @@ const startAsked = async (
     },
     carryOut: async () => {
       await store.transact(registry.revocations.create(record).slice(1))
-      for (let tries = 0; tries < 400; tries++) {
+      for (let tries = 0; tries < 1200; tries++) {
         await worker.run().catch(() => undefined)
         const job = await registry.revocations.get(record.revocation_id)
         if (job?.state === 'completed') {
           // Done beside the server, which hears of it by the feed.
-          await new Promise((resolve) => setTimeout(resolve, 1200))
+          if (!(await hasReadFeed(plane, Date.now() + second))) throw new Error('the server does not hear of it')
           return job
         }
         await new Promise((resolve) => setTimeout(resolve, 50))
@@ -198,7 +207,7 @@ t.test('what is issued right after the call stays, unless somebody is distrusted
   const { body } = await plane.admin.post('/v1/revocations', { all: true, reason: 'cessation_of_operation' })
   await new Promise((resolve) => setTimeout(resolve, 2))
   const { client } = await plane.enrol('worker-1')
-  for (let tries = 0, state = ''; tries < 400 && state !== 'completed'; tries++) {
+  for (let tries = 0, state = ''; tries < 1200 && state !== 'completed'; tries++) {
     state = (await plane.admin.get(`/v1/revocations/${body.revocation_id}`)).body.state
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

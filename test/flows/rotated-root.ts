@@ -6,11 +6,11 @@ import { makeStateDirectory } from '../support/agent.ts'
 import { startAgentProgram } from '../support/agent-program.ts'
 import { findBreaches } from '../support/checker.ts'
 import { identityOf, makeClient, makeRequest } from '../support/client.ts'
-import { startFileDeployment } from '../support/rotating.ts'
+import { startFileDeployment, untilOthersRenewed } from '../support/rotating.ts'
 
 /** `ROTATION_RUNS=1`: a server is killed at each step, instead of at one. */
 const everyStep = process.env['ROTATION_RUNS'] !== undefined
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 t.test('a root is rotated under renewals and joins, with an agent that is slow: no call is refused', async (t) => {
   const deployment = await startFileDeployment(t)
@@ -26,7 +26,7 @@ t.test('a root is rotated under renewals and joins, with an agent that is slow: 
   const patiently = async (...argv: string[]) => {
     for (let tries = 0; ; tries++) {
       const answer = await airunner(...argv)
-      if (!answer.stderr.includes('rotation_not_ready') || tries === 100) {
+      if (!answer.stderr.includes('rotation_not_ready') || tries === 400) {
         t.equal(answer.code, 0, `${argv.join(' ')}\n${answer.stdout}${answer.stderr}`)
         return answer
       }
@@ -82,7 +82,7 @@ t.test('a root is rotated under renewals and joins, with an agent that is slow: 
 
   // 3. Refused while the agent does not know the root; it is named, and named only until it does.
   const named = async () => {
-    for (let tries = 0; tries < 60; tries++) {
+    for (let tries = 0; tries < 400; tries++) {
       const { stderr } = await airunner('ca', 'get', id)
       if (/^agent slow: /m.test(stderr) && !/^server /m.test(stderr)) return true
       await sleep(250)
@@ -119,7 +119,7 @@ t.test('a root is rotated under renewals and joins, with an agent that is slow: 
   await agent.event('certificate_renewed')
   const root = await airunner('ca', 'remove', oldRoot, '-y')
   t.match(root, { code: 6, stderr: new RegExp(`Why: the issuer ${old} is retired`) })
-  await sleep(16_000)
+  await untilOthersRenewed(airunner, old)
   await ok('ca', 'remove', old, '--force', '--reason', 'who joined does not renew here', '-y')
   await kill()
   deployment.write('issuer-key.pem', deployment.read('next/next-issuer-key.pem'))
@@ -135,7 +135,7 @@ t.test('a root is rotated under renewals and joins, with an agent that is slow: 
   await traffic.stop()
   t.same(traffic.refused, [])
   t.comment(traffic.done)
-  t.ok(traffic.done.renewals > 10 && traffic.issuers.size === 2)
+  t.ok(traffic.done.renewals > 3 && traffic.issuers.size === 2)
   t.same(await findBreaches(ground.store.store), [])
   agent.child.kill('SIGTERM')
   await agent.ended

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { serversWithoutKey } from '../../src/authority/authorities/stragglers.ts'
 import { issuerOf } from '../../src/pki/issuer.ts'
 import { eventually } from '../support/agent-stream.ts'
 import { type Client, identityOf, makeRequest } from '../support/client.ts'
@@ -73,7 +74,9 @@ t.test('a server of an older version, one that only verifies, and one without th
   )
   t.equal((await onLate.get('/v1/whoami')).status, 200, 'and lets in all the same')
   t.match(await (await fetch(`http://${late.health}/readyz`)).text(), /issuer/)
-  t.ok(late.logged.some(({ event, issuer_id }) => event === 'issuer_key_missing' && issuer_id === next.issuer_id))
+  const isTold = () =>
+    late.logged.some((line) => line['event'] === 'issuer_key_missing' && line['issuer_id'] === next.issuer_id)
+  t.ok(await eventually(isTold), 'and says why, a moment later')
   await late.stop()
 
   const worker = await renewed(plane, (await plane.enrol('worker-1')).client, verifier)
@@ -81,6 +84,16 @@ t.test('a server of an older version, one that only verifies, and one without th
   const onVerifier = await plane.clientOf(worker.identity, verifier).post('/v1/renewals', { csr_pem })
   t.equal(onVerifier.body.code, 'issuer_unavailable', 'given no issuer, it signs with none')
   t.equal(first === next.issuer_id, false)
+})
+
+t.test('a server whose clock is late is waited for, and one that is gone is not', async (t) => {
+  const now = Date.now()
+  const lease = (age: number) => ({ server_id: `${age}`, renewed_at: now - age, streams: 0, issuer_keys: [] })
+  const leases = new Map([-3000, 0, 4900, 7900, 8000, 60_000].map((age) => [`${age}`, lease(age)]))
+  t.same(
+    serversWithoutKey(leases, 'an issuer', now).map(({ id }) => id),
+    ['-3000', '0', '4900', '7900'],
+  )
 })
 
 t.test('a server is ready only when a rotation waits for it', async (t) => {
@@ -149,7 +162,7 @@ t.test('the key of the next issuer is in KMS, and the registry alone says so', a
       const { csr_pem } = await makeRequest()
       return (await unlessBusy(() => client.post('/v1/renewals', { csr_pem }))).body.certificate.issuer_id
     }
-    t.ok(await eventually(async () => (await signedBy()) === next.issuer_id), 'on every server within 5 s')
+    t.ok(await eventually(async () => (await signedBy()) === next.issuer_id), 'on every server')
   }
   const late = await plane.startServer({ aws })
   const signs = async () =>
@@ -172,11 +185,48 @@ t.test('while no admin has said which issuer signs, the configuration does, and 
   }
   const worker = await plane.enrol('worker-1')
   t.equal(worker.issued.certificate.issuer_id, next.issuer_id)
-  t.ok(await eventually(async () => (await authorityOf(admin, next.issuer_id)).state === 'active', 20_000))
+  t.ok(await eventually(async () => (await authorityOf(admin, next.issuer_id)).state === 'active'))
   t.equal((await authorityOf(admin, first)).state, 'prepared')
   t.equal((await events()) - before, 2, 'one event for each of the two, by the system')
   t.equal((await whenReady(() => step(admin, first, 'activate'))).body.state, 'active')
   t.equal((await plane.enrol('worker-2')).issued.certificate.issuer_id, first, 'what an admin says counts from then on')
+})
+
+t.test('servers of different configuration: what one of them signs with is neither retired nor removed', async (t) => {
+  const { plane, servers, first } = await start(t)
+  const { authority, admin } = plane
+  const [one, other] = servers as [RunningServer, RunningServer]
+  const next = await makeNextIssuer(authority.root, 'next issuer')
+  await giveIssuers(one, authority, [next])
+  other.env['AIRUNNER_ISSUER_CERT'] = next.pem + authority.env.AIRUNNER_ISSUER_CERT
+  other.env['AIRUNNER_ISSUER_KEY'] = next.key_pem + authority.env.AIRUNNER_ISSUER_KEY
+  await other.reload()
+  const signs = async (server: RunningServer) => {
+    const { csr_pem } = await makeRequest()
+    const answer = await plane.clientOf(admin.identity, server).post('/v1/renewals', { csr_pem })
+    return answer.body.certificate?.issuer_id
+  }
+  t.equal(await signs(other), next.issuer_id)
+  const told = async () => {
+    const leases = await store.query({
+      TableName: store.tables.control,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': 'SERVERS' },
+    })
+    return leases.Items?.some((lease) => lease['signs_with'] === next.issuer_id) === true
+  }
+  const { store } = plane.store
+  t.ok(await eventually(told), 'its lease says so')
+  t.equal((await authorityOf(admin, next.issuer_id)).state, 'prepared', 'it is the other one that is written down')
+  for (const verb of ['retire', 'remove'])
+    t.match((await step(admin, next.issuer_id, verb, forced)).body, {
+      code: 'invalid_transition',
+      detail: /^the server [0-9a-f]{32} signs with it, as its configuration says/,
+    })
+  t.equal(await signs(other), next.issuer_id)
+  t.equal((await whenReady(() => step(admin, first, 'activate'))).body.state, 'active')
+  t.ok(await eventually(async () => (await signs(other)) === first))
+  t.equal((await step(admin, next.issuer_id, 'retire')).status, 200, 'an admin has said which')
 })
 
 t.test('two steps at once on two servers: one after the other, and one issuer signs', async (t) => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +9,8 @@ import { privateKeyPem } from '../../src/pki/keys.ts'
 import { type CliAnswer, runCli } from './cli.ts'
 import { type Answer, type Identity, identityOf, makeClient, makeRequest } from './client.ts'
 import { layGround, type ServerProcess } from './processes.ts'
+
+const cliMain = join(import.meta.dirname, '../../src/cli/main.ts')
 
 /** Files of the servers, by the names under which bootstrap leaves them. */
 const serverFiles = {
@@ -51,22 +55,24 @@ export const startFileDeployment = async (t: Pick<Test, 'teardown'>) => {
   const start = async () => running(await ground.start(args, env))
   const servers = await Promise.all([start(), start()])
 
-  const airunner = (...argv: string[]): Promise<CliAnswer> =>
-    runCli(argv, {
-      env: {
-        HOME: directory,
-        AIRUNNER_SERVER: `https://localhost:${servers[0]?.mtls.split(':').at(-1)}`,
-        AIRUNNER_CACERT: path('cli-ca.pem'),
-        AIRUNNER_CLIENT_CERT: path('admin-cert.pem'),
-        AIRUNNER_CLIENT_KEY: path('admin-key.pem'),
-      },
-    })
+  const cliEnv = () => ({
+    HOME: directory,
+    AIRUNNER_SERVER: `https://localhost:${servers[0]?.mtls.split(':').at(-1)}`,
+    AIRUNNER_CACERT: path('cli-ca.pem'),
+    AIRUNNER_CLIENT_CERT: path('admin-cert.pem'),
+    AIRUNNER_CLIENT_KEY: path('admin-key.pem'),
+  })
+  const airunner = (...argv: string[]): Promise<CliAnswer> => runCli(argv, { env: cliEnv() })
+  const replace = async (index: number) => {
+    await servers[index]?.end('SIGKILL')
+    servers[index] = await start()
+  }
   const reload = async (server: Running): Promise<void> => {
     const count = () => server.program.logged().filter(({ event }) => event === 'trust_changed').length
     const before = count()
     server.program.child.kill('SIGHUP')
     for (let tries = 0; count() === before; tries++) {
-      if (tries === 200) throw new Error(`no trust_changed: ${server.program.stdout()}`)
+      if (tries === 1200) throw new Error(`no trust_changed: ${server.program.stdout()}`)
       await sleep(50)
     }
   }
@@ -83,9 +89,18 @@ export const startFileDeployment = async (t: Pick<Test, 'teardown'>) => {
     reload,
     reloadAll: () => Promise.all(servers.map(reload)),
     /** SIGKILL for the second one, and another in its place. */
-    replaceSecond: async () => {
-      await servers[1]?.end('SIGKILL')
-      servers[1] = await start()
+    replaceSecond: () => replace(1),
+    /** The same with the one that the CLI talks to. */
+    replaceFirst: () => replace(0),
+    /** The CLI as a process, ended by SIGKILL after so many milliseconds unless it was faster. */
+    killedCli: async (after: number, ...argv: string[]): Promise<void> => {
+      const child = spawn(process.execPath, [cliMain, ...argv], {
+        env: { PATH: process.env['PATH'] ?? '', ...cliEnv() },
+        stdio: 'ignore',
+      })
+      const timer = setTimeout(() => child.kill('SIGKILL'), after)
+      await once(child, 'close')
+      clearTimeout(timer)
     },
     /** Renewals and joins, again and again, at whichever server answers; what was refused is kept. */
     traffic: (workers: number) => startTraffic({ servers, ground }, workers),
@@ -93,6 +108,19 @@ export const startFileDeployment = async (t: Pick<Test, 'teardown'>) => {
 }
 export type FileDeployment = Awaited<ReturnType<typeof startFileDeployment>>
 type Ground = Awaited<ReturnType<typeof layGround>>
+
+/**
+ * Waits until an issuer that was retired is held by those alone who never renew: whoever is about to has renewed, and no
+ * server may go on signing with it. It is not removed by that, while anybody holds it.
+ */
+export const untilOthersRenewed = async (airunner: FileDeployment['airunner'], issuerId: string): Promise<void> => {
+  for (let tries = 0; tries < 120; tries++) {
+    const { stderr } = await airunner('ca', 'remove', issuerId, '-y')
+    if (!/still be on their way|may go on signing|: agent (renewing-\d+|slow):/.test(stderr)) return
+    await sleep(1000)
+  }
+  throw new Error(`${issuerId} is never left`)
+}
 
 /** What clients do while a rotation goes on, as behind a balancer: a server that is gone is not asked twice. */
 const startTraffic = async ({ servers, ground }: { servers: Running[]; ground: Ground }, workers: number) => {
@@ -112,10 +140,10 @@ const startTraffic = async ({ servers, ground }: { servers: Running[]; ground: G
       const client = makeClient(server[listener], bundle, identity)
       try {
         const answer = await call(client)
-        if (answer.status !== 503 || tries === 50) return answer
+        if (answer.status !== 503 || tries === 600) return answer
       } catch (error) {
         const { code = '' } = error as NodeJS.ErrnoException
-        if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code) || tries === 50) throw error
+        if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code) || tries === 600) throw error
       } finally {
         client.close()
       }

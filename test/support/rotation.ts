@@ -25,10 +25,13 @@ export const makeNextIssuer = async (
 }
 export type NextIssuer = Awaited<ReturnType<typeof makeNextIssuer>>
 
-export const makeNextRoot = async (common_name: string) => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const signer = makeLocalSigner(privateKey)
-  const { der, pem } = await createRoot({ signer, common_name, now: Date.now() })
+/** `validity` in milliseconds; of one key, more than one root can be made. */
+export const makeNextRoot = async (
+  common_name: string,
+  validity?: number,
+  signer = makeLocalSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+) => {
+  const { der, pem } = await createRoot({ signer, common_name, now: Date.now(), ...(validity && { validity }) })
   return { root: { certificate: new X509Certificate(der), signer }, pem }
 }
 
@@ -49,7 +52,7 @@ export const giveIssuers = async (
 export const unlessBusy = async (ask: () => Promise<Answer>): Promise<Answer> => {
   for (let tries = 0; ; tries++) {
     const answer = await ask()
-    if (!['overloaded', 'store_unavailable'].includes(answer.body?.code) || tries === 50) return answer
+    if (!['overloaded', 'store_unavailable'].includes(answer.body?.code) || tries === 400) return answer
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
@@ -68,7 +71,7 @@ export const prepare = (admin: Client, { pem }: { pem: string }, more: object = 
   unlessBusy(() => admin.post('/v1/authorities', { certificate_pem: pem, ...more }))
 
 /** Asks again while somebody is not ready: leases are written every 2 s. */
-export const whenReady = async (ask: () => Promise<Answer>, patience = 15_000): Promise<Answer> => {
+export const whenReady = async (ask: () => Promise<Answer>, patience = 60_000): Promise<Answer> => {
   const until = performance.now() + patience
   for (;;) {
     const answer = await ask()

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { type AuthorityRecord, type StoredAuthorities, stateOf } from '../../core/authority.ts'
 import { ControlError } from '../../core/errors.ts'
 import { minute, second } from '../../core/time.ts'
@@ -59,16 +60,17 @@ export const makeActivateAuthority =
         const { roots, issuers } = trust()
         const read = recordOf(stored, trust(), issuerId)
         const state = stateOf(read, stored.active?.issuer_id)
-        if (state === 'active') return { unchanged: renderIssuer(read, issuerId, roots) }
+        // One that was taken over from the configuration of one server is not yet that of all.
+        if (state === 'active' && stored.active?.adopted !== true)
+          return { unchanged: renderIssuer(read, issuerId, roots) }
         if (state === 'removed')
           throw new ControlError('invalid_transition', 'the issuer is removed: prepare it again, then activate it')
-        const issuer = issuers.find(({ issuer_id }) => issuer_id === issuerId)
-        // Not even by force: what no root vouches for, no server would let in.
-        if (issuer === undefined)
-          throw new ControlError('invalid_transition', 'no root of the trust bundle of this server signed the issuer')
         const now = clock()
-        if (issuer.not_after < now + leastLife)
+        if (new X509Certificate(read.certificate_der).validToDate.getTime() < now + leastLife)
           throw new ControlError('invalid_transition', 'the certificate of the issuer has ended, or is about to')
+        // Not even by force: what no root vouches for, no server would let in.
+        if (!issuers.some(({ issuer_id }) => issuer_id === issuerId))
+          throw new ControlError('invalid_transition', 'no root of the trust bundle of this server signed the issuer')
 
         // 1. Who is not ready. Nothing is written, and whoever becomes ready may be asked again.
         const former = formerOf(stored, trust())

@@ -30,9 +30,11 @@ const recordsOf = (stored: StoredAuthorities, { issuers, active }: Trust): Autho
 export const newRootOf = (
   issuerId: string,
   active: string | undefined,
-  { issuers, roots }: Trust,
+  { issuers, removed, roots }: Trust,
 ): string | undefined => {
-  const find = (id: string | undefined) => issuers.find(({ issuer_id }) => issuer_id === id)?.certificate
+  // The one that signs may have ended.
+  const find = (id: string | undefined) =>
+    [...issuers, ...removed].find(({ issuer_id }) => issuer_id === id)?.certificate
   const [next, now] = [find(issuerId), find(active)]
   const root = next && rootOf(next, roots)
   if (root === undefined || (now !== undefined && rootOf(now, roots)?.raw.equals(root.raw))) return undefined

@@ -17,7 +17,7 @@ import {
   writesOf,
 } from './deps.ts'
 import { renderIssuer } from './render.ts'
-import { unawareServers } from './stragglers.ts'
+import { demandUnused, type Leases, unawareServers } from './stragglers.ts'
 
 export interface RemoveAuthorityDeps extends AuthorityDeps {
   /** Makes an issuer's last CRL, in the background; asked again for one that is there, does nothing. */
@@ -62,11 +62,10 @@ export const makeRemoveAuthority = (deps: RemoveAuthorityDeps) => {
   const demandReady = async (
     read: AuthorityRecord,
     { force }: RemoveAuthority,
-    replacedAt: number,
-    now: number,
+    { leases, replacedAt, now }: { leases: Leases; replacedAt: number; now: number },
   ): Promise<void> => {
     if (force) return
-    const unaware = unawareServers(await registry.leases.all(), now)
+    const unaware = unawareServers(leases, now)
     if (unaware.length > 0) throw notReady(unaware, 'may go on signing with this issuer')
     const wait = Math.max(read.deactivated_at ?? 0, replacedAt) + latecomers - now
     if (wait > 0)
@@ -102,8 +101,10 @@ export const makeRemoveAuthority = (deps: RemoveAuthorityDeps) => {
           throw new ControlError('invalid_transition', 'the issuer signs now: activate another one first')
         const now = clock()
         // 1. Who would be locked out. Nothing is written.
+        const leases = await registry.leases.all()
+        demandUnused(leases, stored, issuerId, now)
         const successor = stored.issuers.find(({ issuer_id }) => issuer_id === stored.active?.issuer_id)
-        await demandReady(read, body, successor?.activated_at ?? 0, now)
+        await demandReady(read, body, { leases, replacedAt: successor?.activated_at ?? 0, now })
         const admin = await demandAdmin(issuerId, now)
         // 2. One transaction. A crash after it leaves the last CRL to be made, which the next call asks for again.
         const after: AuthorityRecord = { ...read, state: 'removed', removed_at: now, version: read.version + 1 }

@@ -5,7 +5,7 @@ import type { Authority, RetireAuthority } from '../../wire/authorities.ts'
 import type { CallerRequest } from '../request.ts'
 import { type AuthorityDeps, demandReason, exclusive, forcedBy, notReady, recordOf, writesOf } from './deps.ts'
 import { renderIssuer } from './render.ts'
-import { unawareServers } from './stragglers.ts'
+import { demandUnused, unawareServers } from './stragglers.ts'
 
 /** Over which holders are asked to renew when nobody says otherwise. Milliseconds. */
 const usualWindow = hour
@@ -32,7 +32,9 @@ export const makeRetireAuthority =
           throw new ControlError('invalid_transition', 'the issuer signs now: activate another one first')
         if (state === 'removed') throw new ControlError('invalid_transition', 'the issuer is removed')
         const now = clock()
-        const unaware = unawareServers(await registry.leases.all(), now)
+        const leases = await registry.leases.all()
+        demandUnused(leases, stored, issuerId, now)
+        const unaware = unawareServers(leases, now)
         if (unaware.length > 0 && !body.force) throw notReady(unaware, 'may go on signing with this issuer')
 
         const window = (body.renew_within_seconds ?? usualWindow / second) * second

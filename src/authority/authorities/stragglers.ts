@@ -1,9 +1,11 @@
 import { type AgentRecord, isLive, type ServerLease, seenOf } from '../../core/agent.ts'
-import type { Straggler } from '../../core/authority.ts'
+import type { StoredAuthorities, Straggler } from '../../core/authority.ts'
+import { ControlError } from '../../core/errors.ts'
 import { day, second } from '../../core/time.ts'
+import { largestSkew } from '../../store/feed.ts'
 import type { AuthorityDeps } from './deps.ts'
 
-type Leases = ReadonlyMap<string, ServerLease>
+export type Leases = ReadonlyMap<string, ServerLease>
 
 /** Agents that were not seen for so long are not waited for. Milliseconds. */
 const seenWithin = day
@@ -19,9 +21,12 @@ export interface Behind {
   complete: boolean
 }
 
-/** Servers that run and can sign at all. Those that only verify are asked for no key. */
+/**
+ * Servers that run and can sign at all. Those that only verify are asked for no key. A lease is written by the clock of its
+ * server: one whose clock is late must not be taken for gone.
+ */
 export const signingServers = (leases: Leases, now: number): ServerLease[] =>
-  [...leases.values()].filter((lease) => isLive(lease, now) && lease.verifies_only !== true)
+  [...leases.values()].filter((lease) => isLive(lease, now - largestSkew) && lease.verifies_only !== true)
 
 const tooOld = 'runs a version that knows of no rotation: update it'
 
@@ -30,6 +35,20 @@ export const unawareServers = (leases: Leases, now: number): Straggler[] =>
   signingServers(leases, now)
     .filter(({ issuer_keys }) => issuer_keys === undefined)
     .map(({ server_id: id }) => ({ kind: 'server', id, detail: tooOld }))
+
+/**
+ * Throws `invalid_transition` when a live server signs with an issuer by its own configuration, as each does while no admin
+ * has activated one: what is written down then is what one of them does.
+ */
+export const demandUnused = (leases: Leases, { active }: StoredAuthorities, issuerId: string, now: number): void => {
+  if (active !== undefined && active.adopted !== true) return
+  const signer = signingServers(leases, now).find(({ signs_with }) => signs_with === issuerId)
+  if (signer !== undefined)
+    throw new ControlError(
+      'invalid_transition',
+      `the server ${signer.server_id} signs with it, as its configuration says: activate another one first`,
+    )
+}
 
 /** Servers that do not report the key of an issuer. */
 export const serversWithoutKey = (leases: Leases, issuerId: string, now: number): Straggler[] =>

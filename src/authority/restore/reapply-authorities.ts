@@ -1,6 +1,6 @@
 import type { AuthorityRecord, StoredAuthorities } from '../../core/authority.ts'
 import type { ExportedEvent } from '../../core/exported-event.ts'
-import type { EventDraft } from '../../store/audit.ts'
+import type { EventDraft } from '../../store/audit-event.ts'
 import { exclusive, writesOf } from '../authorities/deps.ts'
 import type { RestoreCounts, RestoreDeps } from './deps.ts'
 

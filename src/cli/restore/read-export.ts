@@ -1,6 +1,6 @@
 import { makeVerifier, type VerifyResult } from '../../core/audit-verify.ts'
 import { type ExportedEvent, type ExportHead, readExportedLine } from '../../core/exported-event.ts'
-import { toRfc3339 } from '../../core/time.ts'
+import { minute, toRfc3339 } from '../../core/time.ts'
 import { CliError, exitCode } from '../errors.ts'
 import { linesOf } from '../lines.ts'
 
@@ -9,6 +9,8 @@ export interface ReadExport {
   until: number
   /** Events that were there and are lost. */
   missing: number
+  /** Ids of the last events from before the restore point: restored tables have them, if they are of the same plane. */
+  earlier: string[]
   /** What the file proves of itself. */
   proof: VerifyResult
 }
@@ -20,6 +22,10 @@ const damaged = (path: string, line: number, what: string) =>
   new CliError(exitCode.failed, `${path}, line ${line}: ${what}`, {
     next: 'Make the export again, or get another copy; `airunner audit verify` says what is wrong with one. Nothing was changed.',
   })
+
+/** Clocks differ: what happened so shortly before the restore point may be lost with what came after. Milliseconds. */
+const surelyBefore = minute
+const mostEarlier = 100
 
 /** So many of what is wrong with a file are shown. */
 const mostShown = 20
@@ -34,6 +40,9 @@ const notProved = (path: string, { findings, found }: VerifyResult) => {
     next: 'Use another copy, or an older export that holds; without --audit-key it is taken as it is. Nothing was changed.',
   })
 }
+
+const latestOf = (events: ExportedEvent[]): ExportedEvent[] =>
+  events.toSorted((one, other) => other.at - one.at).slice(0, mostEarlier)
 
 /**
  * Reads what an export of the audit says since `from`. It must reach from there to after `takenAt` (Unix ms), and be whole to
@@ -56,7 +65,8 @@ export const readExport = async (
     now: number
   },
 ): Promise<ReadExport> => {
-  const read: Omit<ReadExport, 'proof'> = { events: [], until: 0, missing: 0 }
+  const read: Omit<ReadExport, 'proof' | 'earlier'> = { events: [], until: 0, missing: 0 }
+  let earlier: ExportedEvent[] = []
   const verifier = makeVerifier({ keys, pins: [], now })
   let ended = false
   let head: ExportHead | undefined
@@ -75,6 +85,8 @@ export const readExport = async (
     else if ('missing' in line) read.missing += 1
     else if ('event' in line) {
       read.until = Math.max(read.until, line.event.at)
+      if (line.event.at < takenAt - surelyBefore) earlier.push(line.event)
+      if (earlier.length > 2 * mostEarlier) earlier = latestOf(earlier)
       if (line.event.at >= from && wanted(line.event)) read.events.push(line.event)
     }
   }
@@ -93,5 +105,5 @@ export const readExport = async (
       why: 'It knows nothing of what was taken away since.',
       next: 'Use a later export, or --revoke-issued-before. Nothing was changed.',
     })
-  return { ...read, proof }
+  return { ...read, earlier: latestOf(earlier).map(({ event_id }) => event_id), proof }
 }

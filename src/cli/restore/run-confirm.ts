@@ -1,5 +1,6 @@
+import type { StoreAccess } from '../../authority/restore/store-access.ts'
 import { minute, toRfc3339 } from '../../core/time.ts'
-import { usageError } from '../errors.ts'
+import { CliError, exitCode, usageError } from '../errors.ts'
 import { confirm, confirmCount, requireConfirmable } from '../prompt.ts'
 import type { Session } from '../session.ts'
 import { memoryName, type PlaceFlags, placeOf } from './place.ts'
@@ -27,6 +28,26 @@ const proofLines = ({ proof }: ReadExport): string[] => {
   }
   const { proved_until, not_covered } = proof
   return [`Proved by the audit key to ${proved_until}; ${not_covered} events after that are under no checkpoint.`]
+}
+
+/**
+ * Refuses the export of another plane, which would have servers let in what was taken away in this one: some of what it says
+ * of the time before the restore point must stand in the tables. A file that the audit key proves needs no such look.
+ */
+const demandOwn = async (
+  { registry }: StoreAccess,
+  { earlier, proof }: ReadExport,
+  path: string,
+  note: Session['note'],
+): Promise<void> => {
+  if (proof.keys_trusted) return
+  if (earlier.length === 0)
+    return note('It holds nothing from before the restore point by which to see that it is of these tables.')
+  if ((await registry.auditChains.eventsByIds(earlier)).size > 0) return
+  throw new CliError(exitCode.conflict, `${path} is of other tables`, {
+    why: `None of the last ${earlier.length} events that it has from before the restore point are in these.`,
+    next: 'Use the export of this plane, or see that --taken-at is right; --audit-key with the key of this plane proves it. Nothing was changed.',
+  })
 }
 
 /** `airunner restore confirm`: does again what restored tables have forgotten, then lets servers admit. */
@@ -70,6 +91,7 @@ export const runConfirm = async (session: Session, flags: ConfirmFlags): Promise
   const how = read ?? { issued_before: typeof before === 'string' ? Date.parse(before) : now }
 
   await withStore(place, async (access) => {
+    if (read !== undefined) await demandOwn(access, read, flags.auditExport as string, note)
     const { verdict } = await access.state()
     if (verdict === undefined)
       await note('No memory of the tables is configured, so servers did not notice the restore; docs/restore.md.')
