@@ -15,8 +15,8 @@ export interface RecheckDeps {
   /** This process is changing the principal's rights, and acts on that itself: who asked for it is to be answered first. */
   isChanging: (principalId: string) => boolean
   clock: () => number
-  /** A connection's certificate is no longer good, though no feed has said so. */
-  onLost: (presented: Presented, code: ErrorCode) => void
+  /** A connection's certificate is no longer good, though no feed has said so; `since` when it was revoked, Unix ms. */
+  onLost: (presented: Presented, code: ErrorCode, since?: number) => void
   /** The store has been silent for so long that nothing may stay open on its word. */
   onSilence: () => void
   onFailure: (error: unknown) => void
@@ -72,7 +72,8 @@ export const makeRecheck = (deps: RecheckDeps) => {
       const known = decisions.get(presented.fingerprint)
       if ('denied' in verdict) {
         decisions.forget(presented.fingerprint)
-        onLost(presented, verdict.denied)
+        // Set by hand it has no time. The feed may only be late: then the time tells by how much.
+        onLost(presented, verdict.denied, found.certificate?.revoked ? found.certificate.revoked_at : undefined)
       } else if (known !== undefined && known.read_at <= startedAt) {
         decisions.set({ ...known, rows: found, read_at: startedAt, good_until: startedAt + decisionLife })
       }

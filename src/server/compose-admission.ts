@@ -59,9 +59,9 @@ export const composeAdmission = (deps: AdmissionOfProcessDeps) => {
       isChanging,
       readMany: (wanted) => withDeadline(5 * second, () => rows.readMany(wanted)),
       clock,
-      onLost: ({ serial_number }, code) => {
+      onLost: ({ serial_number }, code, since) => {
         if (code === 'certificate_superseded') connections.finish(serial_number)
-        else connections.cut({ serial_number }, code)
+        else connections.cut({ serial_number }, code, undefined, since)
       },
       onSilence: () => {
         for (const [socket] of connections.streams()) socket.destroy()

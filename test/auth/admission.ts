@@ -7,6 +7,7 @@ import { makeRecheck } from '../../src/auth/recheck.ts'
 import { isControlError } from '../../src/core/errors.ts'
 import { minute, second } from '../../src/core/time.ts'
 import { makeAdmissionRows } from '../../src/store/admission-rows.ts'
+import { eventually } from '../support/agent-stream.ts'
 import { certificateRow, principalRow } from '../support/http-apps.ts'
 import { openTestRegistry } from '../support/registry.ts'
 import { startTestStore } from '../support/store.ts'
@@ -127,7 +128,7 @@ t.test('rows that were read before a change are not kept after it', async (t) =>
   const one = await open()
   const release = one.hold()
   const asked = [one.ask(), one.ask()]
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  t.ok(await eventually(() => one.reads() === 1))
   await one.setByHand(true)
   one.decisions.dropSerial(one.presented.serial_number)
   release()
@@ -166,6 +167,37 @@ t.test('a recheck that was overtaken by a newer decision does not undo it', asyn
   await round
   t.equal(await one.ask(), 'certificate_revoked')
   recheck.stop()
+})
+
+t.test('what the regular look finds before the feed does is told with its time', async (t) => {
+  const one = await open()
+  t.equal(await one.ask(), 'admitted')
+  await one.setByHand(true)
+  const lost: unknown[] = []
+  let revoked_at: number | undefined
+  const recheck = makeRecheck({
+    rules,
+    decisions: one.decisions,
+    held: () => [{ presented: one.presented }],
+    isChanging: () => false,
+    readMany: async (wanted) =>
+      (await one.rows.readMany(wanted)).map((rows) => {
+        if (rows.certificate === undefined || revoked_at === undefined) return rows
+        return { ...rows, certificate: { ...rows.certificate, revoked_at } }
+      }),
+    clock: one.clock,
+    onLost: (_presented, code, since) => lost.push([code, since]),
+    onSilence: () => t.fail('not silent'),
+    onFailure: (error) => t.fail(String(error)),
+  })
+  t.teardown(recheck.stop)
+  await recheck.round()
+  revoked_at = one.clock() - 700
+  await recheck.round()
+  t.same(lost, [
+    ['certificate_revoked', undefined],
+    ['certificate_revoked', revoked_at],
+  ])
 })
 
 t.test('who asks for the end of its own rights is not cut by the regular look before it has its answer', async (t) => {

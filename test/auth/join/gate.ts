@@ -5,7 +5,7 @@ import { makeJoinGate, type Refusal } from '../../../src/auth/join/gate.ts'
 import { JoinKeyTaken, JoinRefused, JoinUnproven } from '../../../src/auth/join/proof.ts'
 import { makeRuleReader } from '../../../src/authority/rule-reader.ts'
 import { ControlError } from '../../../src/core/errors.ts'
-import type { EventDraft } from '../../../src/store/audit.ts'
+import type { EventDraft } from '../../../src/store/audit-event.ts'
 
 t.test('who counts as one source', async (t) => {
   const table: [string, string][] = [
