@@ -31,10 +31,10 @@ import { makeLog } from './log.ts'
 import { makeMetrics } from './metrics.ts'
 import { type OptionName, options } from './options.ts'
 import { problemLine } from './problems.ts'
-import { start } from './program.ts'
 import { environmentSource } from './secret-texts.ts'
 import type { Secrets } from './secrets.ts'
 import { makeSecretsReader } from './secrets-reader.ts'
+import { start } from './start.ts'
 
 const adminId = 'admin-dev'
 /** In the server's certificate beside the hostname. */

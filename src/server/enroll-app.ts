@@ -16,6 +16,8 @@ export interface EnrollAppDeps {
   /** The peer's address, from the PROXY header where there is one. */
   remoteAddressOf(socket: Socket): string
   clock?: Clock
+  /** Milliseconds; see ServeDeps. */
+  maxLag?: number
 }
 
 /** What the store may take for one request, milliseconds. */
@@ -25,17 +27,17 @@ const overload = { maxLag: second / 2, maxInFlight: 500 }
 
 /** Joining and public trust material: for peers without a certificate, who are told no more than a code. */
 export const makeEnrollApp = async (deps: EnrollAppDeps): Promise<HttpApp> => {
-  const { plane, log, metrics, remoteAddressOf, clock = systemClock } = deps
+  const { plane, log, metrics, remoteAddressOf, clock = systemClock, maxLag = overload.maxLag } = deps
   const base = await makeBaseApp({
     log,
     clock,
     mayKnow: () => false,
     metrics,
-    guard: (app) => shedOverload(app, overload),
+    guard: (app) => shedOverload(app, { ...overload, maxLag }),
   })
   const { app } = base
   app.addHook('preHandler', (_request, _reply, done) => enterDeadline(storeBudget, done))
-  await describeRoutes(app)
+  describeRoutes(app)
   addEnrollments(app, { plane, remoteAddressOf })
   addTrustBundle(app, () => plane.trustBundle(), ['overloaded'])
   await app.ready()

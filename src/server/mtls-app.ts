@@ -111,7 +111,7 @@ export const makeMtlsApp = async (deps: MtlsAppDeps): Promise<MtlsApp> => {
     find: (key) => plane.answers.find(key),
     keep: (once, body) => plane.answers.keep(once, body),
   })
-  await describeRoutes(app)
+  describeRoutes(app)
   addWhoami(app, clock)
   addCertificates(app, plane)
   addPrincipals(app, plane)

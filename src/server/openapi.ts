@@ -1,5 +1,4 @@
-import swagger from '@fastify/swagger'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Agent, AgentDetail, AgentPage, ReportStatus, StatusAnswer } from '../wire/agents.ts'
 import { AuditEvent, AuditEventPage } from '../wire/audit-events.ts'
@@ -98,9 +97,31 @@ const base = {
   },
 }
 
+/** The routes of each app that is described. */
+const described = new WeakMap<FastifyInstance, RouteOptions[]>()
+
 /** Must come before the routes. */
-export const describeRoutes = async (app: FastifyInstance): Promise<void> => {
-  await app.register(swagger, { openapi: base as never, convertConstToEnum: false })
+export const describeRoutes = (app: FastifyInstance): void => {
+  const routes: RouteOptions[] = []
+  described.set(app, routes)
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'HEAD') routes.push(route)
+  })
+}
+
+/** What the generator says of the routes of an app: an app of the same routes, of which nothing is ever asked. */
+const generate = async (app: FastifyInstance): Promise<Record<string, Record<string, Json>>> => {
+  const { default: swagger } = await import('@fastify/swagger')
+  const shown = fastify({ exposeHeadRoutes: false })
+  shown.setValidatorCompiler(() => () => true)
+  shown.setSerializerCompiler(() => JSON.stringify)
+  await shown.register(swagger, { openapi: base as never, convertConstToEnum: false })
+  for (const { method, url, schema } of described.get(app) ?? [])
+    shown.route({ method, url, ...(schema && { schema }), handler: async () => undefined })
+  await shown.ready()
+  const document = shown.swagger()
+  await shown.close()
+  return document as unknown as Record<string, Record<string, Json>>
 }
 
 type Json = unknown
@@ -120,8 +141,8 @@ const sortKeys = (value: Record<string, Json>): Record<string, Json> =>
   Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** The document of an app that is ready: the same routes give the same octets. */
-export const openApiOf = (app: FastifyInstance): Record<string, Json> => {
-  const document = app.swagger() as unknown as Record<string, Record<string, Json>>
+export const openApiOf = async (app: FastifyInstance): Promise<Record<string, Json>> => {
+  const document = await generate(app)
   const plain = Object.entries(named).map(([name, schema]) => [name, JSON.parse(JSON.stringify(schema))] as const)
   const names = new Map(plain.map(([name, schema]) => [JSON.stringify(schema), name]))
   const schemas = Object.fromEntries(plain.map(([name, schema]) => [name, refer(schema, names, name)]))
@@ -135,13 +156,9 @@ export const openApiOf = (app: FastifyInstance): Record<string, Json> => {
 /** What the enrolment listener serves and no other: calls of those who have no certificate, so they need none. */
 const describeEnrolment = async (): Promise<Record<string, Json>> => {
   const app = fastify()
-  // Nothing is ever asked of it.
-  app.setValidatorCompiler(() => () => true)
-  await describeRoutes(app)
+  describeRoutes(app)
   addEnrollments(app, { plane: {} as Plane, remoteAddressOf: () => '' })
-  await app.ready()
-  const { '/v1/enrollments': enrollments } = openApiOf(app)['paths'] as Record<string, Record<string, object>>
-  await app.close()
+  const { '/v1/enrollments': enrollments } = (await openApiOf(app))['paths'] as Record<string, Record<string, object>>
   const operations = Object.entries(enrollments ?? {})
   return {
     '/v1/enrollments': Object.fromEntries(operations.map(([method, one]) => [method, { ...one, security: [] }])),
@@ -150,7 +167,7 @@ const describeEnrolment = async (): Promise<Record<string, Json>> => {
 
 /** The whole contract: what an app that is ready serves, and what the enrolment listener does. */
 export const contractOf = async (app: FastifyInstance): Promise<Record<string, Json>> => {
-  const document = openApiOf(app)
+  const document = await openApiOf(app)
   const paths = { ...(document['paths'] as Record<string, Json>), ...(await describeEnrolment()) }
   return { ...document, paths: sortKeys(paths) }
 }

@@ -1,4 +1,3 @@
-import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../core/time.ts'
 import { readCommandLine } from './command-line.ts'
@@ -7,14 +6,12 @@ import { effectiveConfiguration } from './effective-configuration.ts'
 import { readFirstSecrets } from './first-secrets.ts'
 import { helpText } from './help.ts'
 import { makeKmsKeys } from './kms-keys.ts'
-import type { Addresses } from './listeners.ts'
-import { type Log, makeLog } from './log.ts'
 import { type Problem, problemLine } from './problems.ts'
-import type { Checked } from './run-process.ts'
 import { environmentSource } from './secret-texts.ts'
 import { checkSecrets } from './secrets.ts'
 import { parametersSource, parametersWanted } from './secrets-parameters.ts'
 import { makeSecretsReader } from './secrets-reader.ts'
+import { start } from './start.ts'
 
 const report = (problems: Problem[]): 2 => {
   // Node writes to a pipe in its own time; one call keeps the lines together.
@@ -25,34 +22,6 @@ const report = (problems: Problem[]): 2 => {
 const version = (): string => {
   const { version: text } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   return `rpc-server ${text} (node ${process.versions.node}, openssl ${process.versions.openssl})\n`
-}
-
-/** After what nobody foresaw, nothing that this process believes is worth anything. */
-const endOnUnknownState = (log: Log) => {
-  const end = (event: string) => (err: unknown) => {
-    log.error({ event, err: err instanceof Error ? err : new Error(String(err)) })
-    process.exit(1)
-  }
-  process.on('uncaughtException', end('uncaught_exception'))
-  process.on('unhandledRejection', end('unhandled_rejection'))
-}
-
-/** Runs the server, or a fraction of it, until it is told to stop. Answers the exit code. */
-export const start = async (
-  { config, first, reader, kms }: Checked,
-  args: string[],
-  onReady?: (addresses: Addresses) => void,
-): Promise<number> => {
-  const { logLevel: level, logFormat: format } = config
-  const worker = cluster.worker?.id
-  const log = await makeLog({ level, format, ...(worker === undefined ? {} : { worker }) })
-  endOnUnknownState(log)
-  if (config.workers > 1 && cluster.isPrimary) {
-    const { runPrimary } = await import('./workers.ts')
-    return runPrimary({ config, log, args, onReady })
-  }
-  const { runProcess } = await import('./run-process.ts')
-  return runProcess({ config, first, reader, kms, log, onReady })
 }
 
 /** The program, behind the check of Node's version. @returns exit code: 0 clean stop, 1 run time, 2 configuration */

@@ -9,10 +9,9 @@ import type { StopSignal } from './drain.ts'
 import type { KmsKeys } from './kms-keys.ts'
 import { type Addresses, ListenProblem } from './listeners.ts'
 import { makeMetrics } from './metrics.ts'
-import { issueServerCertificate } from './own-server-certificate.ts'
+import { openPorts, type Ports } from './ports.ts'
 import type { Secrets } from './secrets.ts'
 import type { SecretsOutcome, SecretsReader } from './secrets-reader.ts'
-import { serve } from './serve.ts'
 import { storedKeysOf } from './stored-keys.ts'
 
 /** Everything that was found good before a port is opened. */
@@ -41,6 +40,25 @@ const planeStop = second / 2
 /** A process that issues its own server certificate waits so long for a key that is out of reach. Milliseconds. */
 const issuerPatience = 20 * second
 
+/**
+ * Loads what answers behind the ports: most of a start. In parts, with turns of the event loop in between, in which a
+ * probe is taken and answered.
+ */
+const loadServe = async () => {
+  const parts = [
+    () => import('./plugins/base-app.ts'),
+    () => import('../pki/ca.ts'),
+    () => import('./compose-verbs.ts'),
+    () => import('./compose.ts'),
+    () => import('./serve.ts'),
+  ]
+  for (const load of parts) {
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    await load()
+  }
+  return (await import('./serve.ts')).serve
+}
+
 /** Secrets with a server certificate to show; undefined, and told, when there is none to be had in time. */
 const firstCurrentSecrets = async ({
   config,
@@ -55,7 +73,10 @@ const firstCurrentSecrets = async ({
       return await makeCurrentSecrets({
         first: outcome,
         reader,
-        issueServerCertificate: (issuer) => issueServerCertificate(issuer, hostname, systemClock()),
+        issueServerCertificate: async (issuer) => {
+          const { issueServerCertificate } = await import('./own-server-certificate.ts')
+          return issueServerCertificate(issuer, hostname, systemClock())
+        },
         clock: systemClock,
         log,
       })
@@ -86,29 +107,41 @@ export const runProcess = async (deps: ProcessDeps): Promise<number> => {
   if (secrets === undefined) return 1
   onFound = () => void secrets.reload()
   if (found) onFound()
-  // Signals may come while ports are being opened.
-  const signalled = Promise.withResolvers<StopSignal>()
-  let onSignal = (signal: StopSignal): void => signalled.resolve(signal)
-  process.on('SIGTERM', () => onSignal('SIGTERM'))
-  process.on('SIGINT', () => onSignal('SIGINT'))
+  // Signals may come while all is being made ready: then the one that is in more of a hurry counts.
+  const signalled = Promise.withResolvers<void>()
+  let asked: StopSignal = 'SIGTERM'
+  let onSignal = (signal: StopSignal): void => {
+    if (signal === 'SIGINT') asked = signal
+    signalled.resolve()
+  }
+  let ports: Ports | undefined
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      ports?.drain()
+      onSignal(signal)
+    })
   process.on('SIGHUP', () => void secrets.reload())
 
   try {
+    // One of several that share the ports leaves those who come to the others until it can answer them.
+    if (!cluster.isWorker) ports = await openPorts(config, false)
+    const serve = await loadServe()
     const { addresses, drain, plane } = await serve({
       config,
       secrets,
       log,
       metrics,
       worker: cluster.isWorker,
+      ports,
       storedKeys: storedKeysOf(kms),
     })
     if (cluster.isWorker) process.send?.({ type: 'airunner:ready', addresses } satisfies WorkerReady)
     else log.info({ event: 'server_ready', ...addresses, hostname, workers: 1, pid: process.pid })
     deps.onReady?.(addresses)
 
-    const signal = await signalled.promise
+    await signalled.promise
     onSignal = (again) => void drain.begin(again)
-    await drain.begin(signal)
+    await drain.begin(asked)
     secrets.stop()
     kms.stop()
     await Promise.race([plane.stop(), new Promise((resolve) => setTimeout(resolve, planeStop))])

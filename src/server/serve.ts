@@ -1,4 +1,3 @@
-import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { AggregatorRegistry } from '@prometheus-io/client'
 import type { Logger } from 'pino'
@@ -8,16 +7,18 @@ import type { Config } from './config.ts'
 import { makeConnections } from './connections.ts'
 import type { CurrentSecrets } from './current-secrets.ts'
 import { makeDenialLog } from './denial-log.ts'
+import { answerBehind } from './door.ts'
 import { type Drain, makeDrain } from './drain.ts'
 import { makeEnrollApp } from './enroll-app.ts'
-import { makeHealthServer } from './health-app.ts'
 import { anonymousKeepAlive, idleKeepAlive } from './limits.ts'
-import { type Addresses, type ListenerName, type Opening, openListeners } from './listeners.ts'
+import type { Addresses } from './listeners.ts'
 import type { HandshakeFailure, Metrics } from './metrics.ts'
 import { makeMetricsServer } from './metrics-app.ts'
 import { makeMtlsApp } from './mtls-app.ts'
+import { releaseNursery } from './nursery.ts'
 import { makePkiServer } from './pki-app.ts'
 import type { Plane } from './plane.ts'
+import { openPorts, type Ports } from './ports.ts'
 import { remoteAddressOf } from './remote-address.ts'
 import { makeRequestsInFlight } from './requests-in-flight.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -31,6 +32,8 @@ export interface ServeDeps {
   metrics: Metrics
   /** One of several processes: the primary has the metrics listener. */
   worker: boolean
+  /** Absent: they are opened here, once all is there to answer. */
+  ports?: Ports | undefined
   clock?: Clock
   /** Where the store is, when not where the standard AWS variables say. */
   store?: PlaneDeps['store']
@@ -42,6 +45,8 @@ export interface ServeDeps {
   ssm?: PlaneDeps['ssm']
   guardTiming?: PlaneDeps['guardTiming']
   buildsCrls?: PlaneDeps['buildsCrls']
+  /** Milliseconds by which the event loop may be late before work is refused; who tests shares it with the server. */
+  maxLag?: number
 }
 
 export interface Serving {
@@ -51,6 +56,9 @@ export interface Serving {
   /** Ends what draining leaves open: probes, public files, metrics and the store. */
   close(): Promise<void>
 }
+
+/** Who waits for the ports to open comes first; what spares others time is done after that. Milliseconds. */
+const warmAfter = second / 2
 
 /** What a finished handshake on the mTLS listener must show. */
 const makePeerCheck = (deps: {
@@ -79,6 +87,7 @@ export const serve = async ({
   log,
   metrics,
   worker,
+  ports: open,
   clock = systemClock,
   store,
   settlingTime,
@@ -88,6 +97,7 @@ export const serve = async ({
   ssm,
   guardTiming,
   buildsCrls,
+  maxLag,
 }: ServeDeps): Promise<Serving> => {
   let enrollPort: number | undefined
   const connections = makeConnections({ clock, log, metrics })
@@ -117,12 +127,36 @@ export const serve = async ({
   })
   // What the registry says of issuers, before the first handshake is looked at.
   await plane.prepare()
-  let draining = false
 
   // 1. What speaks TLS: the whole API, and joining.
-  const mtls = await makeMtlsApp({ plane, log, metrics, connections, remoteAddressOf, clock })
+  const limits = maxLag === undefined ? {} : { maxLag }
+  const mtls = await makeMtlsApp({ plane, log, metrics, connections, remoteAddressOf, clock, config: limits })
   mtls.httpServer.keepAliveTimeout = idleKeepAlive
   connections.requests.watch(mtls.httpServer)
+  const enroll = await makeEnrollApp({ plane, log, metrics, remoteAddressOf, clock, ...limits })
+  enroll.httpServer.keepAliveTimeout = anonymousKeepAlive
+  const joining = makeRequestsInFlight()
+  joining.watch(enroll.httpServer)
+
+  // 2. What speaks plain HTTP.
+  const pki = makePkiServer({
+    trustBundle: () => plane.trustBundle().roots_pem,
+    issuerCertificates: () => plane.issuerCertificates(),
+    ocsp: { answer: plane.answerOcsp, clock },
+    crl: (issuerId) => plane.crl(issuerId),
+    clock,
+  })
+  const metricsServer = makeMetricsServer({
+    contentType: metrics.registry.contentType,
+    text: () => metrics.registry.metrics(),
+  })
+  if (worker) {
+    AggregatorRegistry.setRegistries([metrics.registry])
+    new AggregatorRegistry()
+  }
+
+  // 3. Ports. A store that does not answer is no reason to keep them closed.
+  const ports = open ?? (await openPorts(config, worker))
   const material = (): TlsMaterial => ({ ...secrets.material(), authorities_pem: plane.authoritiesPem() })
   const common = {
     material: material(),
@@ -132,16 +166,14 @@ export const serve = async ({
   }
   const mtlsListener = makeTlsListener({
     ...common,
+    door: ports.mtls,
     requestCert: true,
     check: makePeerCheck({ plane, connections, denied: makeDenialLog(log, clock) }),
     httpServer: mtls.httpServer,
   })
-  const enroll = await makeEnrollApp({ plane, log, metrics, remoteAddressOf, clock })
-  enroll.httpServer.keepAliveTimeout = anonymousKeepAlive
-  const joining = makeRequestsInFlight()
-  joining.watch(enroll.httpServer)
   const enrollListener = makeTlsListener({
     ...common,
+    door: ports.enroll,
     requestCert: false,
     check: (socket) => {
       joining.opened(socket)
@@ -159,40 +191,18 @@ export const serve = async ({
   })
   plane.onAuthoritiesChange(showMaterial)
 
-  // 2. What speaks plain HTTP.
-  const health = makeHealthServer({
-    draining: () => draining,
-    failingChecks: () => plane.failingChecks(),
-    proxies: config.proxyProtocol,
-  })
-  const pki = makePkiServer({
-    trustBundle: () => plane.trustBundle().roots_pem,
-    issuerCertificates: () => plane.issuerCertificates(),
-    ocsp: { answer: plane.answerOcsp, clock },
-    crl: (issuerId) => plane.crl(issuerId),
-    clock,
-  })
-  const metricsServer = makeMetricsServer({
-    contentType: metrics.registry.contentType,
-    text: () => metrics.registry.metrics(),
-  })
-  if (worker) {
-    AggregatorRegistry.setRegistries([metrics.registry])
-    new AggregatorRegistry()
-  }
-
-  // 3. Ports, in the order of the table. A store that does not answer is no reason to keep them closed.
-  const opening = (name: ListenerName, server: Server, address: Opening['address'] | undefined): Opening[] =>
-    address === undefined ? [] : [{ name, server, address }]
-  const addresses = await openListeners([
-    ...opening('mtls', mtlsListener.server, config.mtlsListen),
-    ...opening('enroll', enrollListener.server, config.enrollListen),
-    ...opening('health', health, config.healthListen),
-    ...opening('pki', pki, config.pkiListen),
-    ...(worker ? [] : opening('metrics', metricsServer, config.metricsListen)),
-  ])
+  answerBehind(ports.pki, pki)
+  answerBehind(ports.metrics, metricsServer)
+  ports.watch(() => plane.failingChecks())
+  const { addresses } = ports
   enrollPort = addresses.enroll_listen === undefined ? undefined : Number(addresses.enroll_listen.split(':').at(-1))
   const vitals = startVitals({ gauges: metrics.gauges, log })
+  const warming = setTimeout(() => void warmUp(), warmAfter).unref()
+  const warmUp = async () => {
+    await mtls.warm()
+    await enroll.warm()
+    releaseNursery()
+  }
   plane.start().catch((err: unknown) => log.error({ event: 'store_degraded', err }))
 
   const drain = makeDrain({
@@ -200,13 +210,9 @@ export const serve = async ({
     grace: config.shutdownGrace,
     log,
     random: Math.random,
-    announce: () => {
-      draining = true
-    },
+    announce: ports.drain,
     streams: connections.streams,
-    stopListening: () => {
-      for (const { server } of tlsListeners) if (server.listening) server.close()
-    },
+    stopListening: ports.closeDoors,
     finishAll: () => {
       connections.requests.finishAll()
       joining.finishAll()
@@ -222,8 +228,10 @@ export const serve = async ({
     },
   })
   const close = async () => {
+    clearTimeout(warming)
     vitals.stop()
-    for (const server of [health, pki, metricsServer]) {
+    ports.close()
+    for (const server of [pki, metricsServer]) {
       server.close()
       server.closeAllConnections()
     }

@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server as HttpServer } from 'node:http'
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
-import { minute, second } from '../core/time.ts'
+import { second } from '../core/time.ts'
 import { type CidrSet, plainAddress } from './cidr.ts'
+import { type Door, makeDoor } from './door.ts'
 import { handshakeQueueDefaults, makeHandshakeQueue } from './handshake-queue.ts'
 import type { HandshakeFailure, Metrics } from './metrics.ts'
 import { takeProxyHeader } from './proxy-protocol.ts'
@@ -18,6 +19,8 @@ export interface TlsListenerDeps {
   proxies?: CidrSet | undefined
   /** Connections at once, those included whose handshake is not finished. */
   maxConnections: number
+  /** The port; absent: one of its own, that is yet to listen. */
+  door?: Door | undefined
   metrics: Pick<Metrics, 'handshakeFailed'>
   /** Looks at a finished handshake, once; why it is refused, if it is. Nothing was read from the socket yet. */
   check(socket: TLSSocket, remoteAddress: string): HandshakeFailure | undefined
@@ -99,21 +102,8 @@ export const makeTlsListener = (deps: TlsListenerDeps): TlsListener => {
     if (!queue.enter(place)) refuse(raw, 'limit')
   }
 
-  const server = createServer(
-    { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: minute },
-    (raw) => {
-      raw.on('error', () => undefined)
-      const address = plainAddress(raw.remoteAddress ?? '')
-      if (!deps.proxies?.has(address)) return enter(raw, address)
-      const deadline = setTimeout(() => refuse(raw, 'timeout'), handshakeTimeout)
-      takeProxyHeader(raw, (header) => {
-        clearTimeout(deadline)
-        if (header !== undefined) enter(raw, header.address ?? address)
-        else if (!raw.destroyed) refuse(raw, 'proxy_header')
-      })
-    },
-  )
-  server.maxConnections = deps.maxConnections
+  const door = deps.door ?? makeDoor(deps.maxConnections)
+  const { server } = door
   // Of several workers, too: passed on, a connection would go round for as long as all are full.
   Object.assign(server, { dropMaxConnection: true })
   server.on('drop', () => deps.metrics.handshakeFailed('limit'))
@@ -130,6 +120,18 @@ export const makeTlsListener = (deps: TlsListenerDeps): TlsListener => {
   tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException) => {
     const handshake = current.getStore()
     if (handshake !== undefined) fail(handshake, failureOf(error))
+  })
+
+  // Last: some may have waited.
+  door.attend((raw) => {
+    const address = plainAddress(raw.remoteAddress ?? '')
+    if (!deps.proxies?.has(address)) return enter(raw, address)
+    const deadline = setTimeout(() => refuse(raw, 'timeout'), handshakeTimeout)
+    takeProxyHeader(raw, (header) => {
+      clearTimeout(deadline)
+      if (header !== undefined) enter(raw, header.address ?? address)
+      else if (!raw.destroyed) refuse(raw, 'proxy_header')
+    })
   })
 
   return {

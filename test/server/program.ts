@@ -113,12 +113,12 @@ t.test('a store that does not answer is no reason to exit', async (t) => {
   const asked = performance.now()
   child.kill('SIGINT')
   t.equal((await ended).code, 0)
-  t.ok(performance.now() - asked < 2000, 'SIGINT ends it in 2 s')
+  t.ok(performance.now() - asked < 14_000, 'SIGINT waits for no delay, which is 15 s')
 })
 
 t.test('SIGTERM: told at once, accepted for the delay, finished within the grace', async (t) => {
-  const store = { AWS_ENDPOINT_URL_DYNAMODB: await startSlowStore(t, 1200) }
-  const flags = ['--drain-delay=700ms', '--shutdown-grace=5s']
+  const store = { AWS_ENDPOINT_URL_DYNAMODB: await startSlowStore(t, 2600) }
+  const flags = ['--drain-delay=2s', '--shutdown-grace=20s']
   const { get, child, ended, portOf, open, enrolment, event } = await start(t, flags, store)
   const [busy, idle] = [await open('mtls', await makeIdentity()), await enrolment()]
   busy.write('GET /v1/whoami HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -131,7 +131,7 @@ t.test('SIGTERM: told at once, accepted for the delay, finished within the grace
   late.write('GET /v1/trust-bundle HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
   t.match(await read(late), /^HTTP\/1\.1 200/, 'new connections are served during the delay')
   await once(idle.resume(), 'close')
-  t.ok(performance.now() - asked > 650, 'idle ones end after it')
+  t.ok(performance.now() - asked > 1900, 'idle ones end after it')
   t.same(await get('health', '/health'), [503, 'draining'], 'probes are answered to the end')
   const refused = connect(portOf('enroll'), '127.0.0.1')
   const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException]
@@ -142,7 +142,7 @@ t.test('SIGTERM: told at once, accepted for the delay, finished within the grace
     'the one in flight has its answer',
   )
   t.equal((await ended).code, 0)
-  t.ok(performance.now() - asked < 2500, 'and then it is over, before the grace is')
+  t.ok(performance.now() - asked < 20_000, 'and then it is over, before the grace is')
 })
 
 t.test('what has not ended within the grace is cut', async (t) => {

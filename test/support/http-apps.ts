@@ -296,6 +296,7 @@ export const openMtlsApp = async (options: MtlsOptions = {}) => {
   const {
     app,
     httpServer,
+    warm,
     streams: eventStreams,
   } = await makeMtlsApp({
     plane,
@@ -315,6 +316,7 @@ export const openMtlsApp = async (options: MtlsOptions = {}) => {
   const opened: Awaited<ReturnType<typeof listen>>[] = []
   return {
     app,
+    warm,
     plane,
     streams,
     eventStreams,
@@ -389,7 +391,13 @@ const readAnswer = (text: string, closed: boolean): RawAnswer => {
   return { status, headers, body: text.slice(end + 4, end + 4 + length), text, closed }
 }
 
-/** Sends octets as they are and reads one answer, or until the peer closes. */
+/** An answer that never begins is waited for so long: a machine may have other work. Milliseconds. */
+const longestSilence = 30_000
+
+/**
+ * Sends octets as they are and reads one answer, or until the peer closes. What belongs to an answer without a length is
+ * over when `patience` milliseconds have passed since its head came.
+ */
 export const sendRaw = (port: number, bytes: string | Buffer, patience = 2000): Promise<RawAnswer> =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -400,13 +408,19 @@ export const sendRaw = (port: number, bytes: string | Buffer, patience = 2000): 
       socket.destroy()
       resolve(readAnswer(text, closed))
     }
-    const timer = setTimeout(finish, patience)
+    let timer = setTimeout(finish, Math.max(patience, longestSilence))
+    let hasHead = false
     socket.on('connect', () => socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes))
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
-      const { headers, body, status } = readAnswer(text, false)
-      const whole = text.includes('\r\n\r\n') && body.length === Number(headers['content-length'] ?? -1)
-      if (status >= 200 && whole && headers['connection'] !== 'close') finish()
+      const answer = text.replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, '')
+      const { headers, body, status } = readAnswer(answer, false)
+      const whole = answer.includes('\r\n\r\n') && body.length === Number(headers['content-length'] ?? -1)
+      if (status >= 200 && whole && headers['connection'] !== 'close') return finish()
+      if (hasHead || status < 200 || !answer.includes('\r\n\r\n')) return
+      hasHead = true
+      clearTimeout(timer)
+      timer = setTimeout(finish, patience)
     })
     socket.on('error', () => {})
     socket.on('close', () => {

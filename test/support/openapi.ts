@@ -16,8 +16,8 @@ interface Described {
 }
 
 /** The operations that an application documents. */
-export const openApiOf = (app: FastifyInstance): Operation[] => {
-  const { paths } = documentOf(app) as { paths: Record<string, Record<string, Described>> }
+export const openApiOf = async (app: FastifyInstance): Promise<Operation[]> => {
+  const { paths } = (await documentOf(app)) as { paths: Record<string, Record<string, Described>> }
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({
       method: method.toUpperCase(),

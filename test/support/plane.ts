@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import type { Test } from 'tap'
 import type { PrincipalType } from '../../src/core/principal.ts'
+import { minute } from '../../src/core/time.ts'
 import type { PlaneDeps } from '../../src/server/compose.ts'
 import { readConfig } from '../../src/server/config.ts'
 import { type CurrentSecretsDeps, makeCurrentSecrets } from '../../src/server/current-secrets.ts'
@@ -134,6 +135,8 @@ export const startServer = async (
     ssm: client,
     guardTiming: options.guardTiming,
     buildsCrls: options.buildsCrls ?? false,
+    // One event loop for the server and for all that asks it: where the machine is busy it is late, and nobody's fault.
+    maxLag: minute,
     store: { endpoint: options.endpoint ?? store.engine.endpoint, ...storeCredentials },
   })
   const { addresses, plane, drain } = serving

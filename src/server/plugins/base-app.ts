@@ -11,7 +11,8 @@ import { makeKnownPaths } from './known-paths.ts'
 import { answerProblems } from './problems.ts'
 import { announcesBody, faultOf } from './request-shape.ts'
 import { setStandingHeaders } from './security-headers.ts'
-import { ajvOptions, readQueries } from './validation.ts'
+import { readQueries } from './validation.ts'
+import { makeValidators } from './validators.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -41,6 +42,8 @@ export interface HttpApp {
   app: FastifyInstance
   /** Takes sockets by `emit('connection', socket)`. */
   httpServer: Server
+  /** Builds what the first requests would otherwise wait for. Throws where a schema makes no sense. */
+  warm(): Promise<void>
 }
 
 const json = ['application/json'] as const
@@ -81,6 +84,7 @@ const negotiate = (app: FastifyInstance): void => {
 export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => {
   const { log, clock, random = Math.random, mayKnow, metrics, guard, authorize } = options
   let httpServer: Server | undefined
+  const validators = makeValidators()
   const app = fastify({
     logger: false,
     serverFactory: (handler) => {
@@ -88,15 +92,13 @@ export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => 
       return httpServer
     },
     clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, clock),
-    ajv: ajvOptions as never,
+    schemaController: validators.controller,
     bodyLimit,
     genReqId: () => timeOrderedId(clock()),
     requestIdHeader: false,
     return503OnClosing: false,
     routerOptions: { maxParamLength: 2048 },
   })
-  // Documents are built by hand, field by field, so there is nothing to filter out.
-  app.setSerializerCompiler(() => JSON.stringify)
   answerProblems(app, { log, mayKnow, random })
   await setStandingHeaders(app)
   guard?.(app)
@@ -113,5 +115,5 @@ export const makeBaseApp = async (options: BaseAppOptions): Promise<HttpApp> => 
     httpServer?.close()
     httpServer?.closeAllConnections()
   })
-  return { app, httpServer: httpServer as Server }
+  return { app, httpServer: httpServer as Server, warm: validators.warm }
 }

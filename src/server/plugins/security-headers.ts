@@ -17,7 +17,7 @@ const options = {
   xFrameOptions: { action: 'deny' },
 } as const
 
-/** Asks helmet once: its answer is the same for every request, and costs more than the rest of a request together. */
+/** What helmet answers: the same to every request, at the cost of more than the rest of a request together. */
 const askHelmet = async (): Promise<Record<string, string>> => {
   const app = fastify()
   await app.register(helmet, options)
@@ -28,9 +28,12 @@ const askHelmet = async (): Promise<Record<string, string>> => {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !framework.has(name))) as Record<string, string>
 }
 
+let asked: ReturnType<typeof askHelmet> | undefined
+
 /** Headers that every answer carries: its request id, no caching unless a route says so, and helmet's. */
 export const setStandingHeaders = async (app: FastifyInstance): Promise<void> => {
-  const standing = { 'cache-control': 'no-store', ...(await askHelmet()) }
+  asked ??= askHelmet()
+  const standing = { 'cache-control': 'no-store', ...(await asked) }
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(standing).header('x-request-id', request.id)
     done()

@@ -36,10 +36,13 @@ const readIntegers = (query: Record<string, unknown>, schema: QuerySchema): void
   }
 }
 
+/** The query of a route that declares none. */
+export const noParameters = { type: 'object', properties: {}, additionalProperties: false } as const
+
 /** Prepares the query of each request for its schema; a route that declares none takes no parameters. */
 export const readQueries = (app: FastifyInstance): void => {
   app.addHook('onRoute', (route) => {
-    route.schema = { querystring: { type: 'object', properties: {}, additionalProperties: false }, ...route.schema }
+    route.schema = { querystring: noParameters, ...route.schema }
   })
   app.addHook('preValidation', (request, _reply, done) => {
     readIntegers(request.query as Record<string, unknown>, request.routeOptions.schema?.querystring as QuerySchema)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { AgentEventsHeaders, instanceHeader } from '../../wire/agent-events.ts'
+import { Type } from '../../wire/schema.ts'
 import type { Plane } from '../plane.ts'
 import type { Connections } from '../plugins/admission.ts'
 import type { EventStreams } from '../plugins/event-streams.ts'

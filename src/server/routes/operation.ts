@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
-import { type Static, type TSchema, Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import type { Admitted } from '../../auth/caller.ts'
 import type { Permission } from '../../auth/permissions.ts'
 import type { CallerRequest } from '../../authority/request.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import type { PrincipalType } from '../../core/principal.ts'
 import { idempotencyKeyPattern, ifMatchPattern, versionOfTag, versionTag } from '../../wire/conditions.ts'
+import { Type } from '../../wire/schema.ts'
 import type { Expected } from '../plane.ts'
 import {
   entityTag,

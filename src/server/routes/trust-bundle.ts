@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import type { ErrorCode } from '../../core/errors.ts'
+import { Type } from '../../wire/schema.ts'
 import { TrustBundle, TrustBundleQuery } from '../../wire/trust-bundle.ts'
 import { emptyResponse, entityTag, problemResponses, successResponse } from './responses.ts'
 

@@ -62,7 +62,7 @@ const isAllowed = (operation: Operation, type: PrincipalType): boolean => {
 t.test('each route, called as each type, obeys the table', async (t) => {
   const apps = await openMtlsApp()
   t.teardown(apps.close)
-  const operations = openApiOf(apps.app)
+  const operations = await openApiOf(apps.app)
   t.ok(operations.length >= 18, `${operations.length} operations`)
   const stranger = { principal: apps.plane.callers.get(serialOf.admin)?.principal, serial: 'e'.repeat(32) }
   const admin = apps.plane.callers.get(serialOf.admin)
