@@ -1,9 +1,14 @@
+import { day } from './time.ts'
+
 /** What an issuer may be, as a rotation takes it through; a root is only ever trusted. */
 export const issuerStates = ['prepared', 'active', 'retired', 'removed'] as const
 export type IssuerState = (typeof issuerStates)[number]
 export const authorityStates = [...issuerStates, 'trusted'] as const
 export const authorityKinds = ['issuer', 'root'] as const
 export const stragglerKinds = ['server', 'agent'] as const
+
+/** Issuers and roots with less than this left are warned of: an issuer is good for a year. Milliseconds. */
+export const nearEnd = 30 * day
 
 /** Somebody who is not ready for a step of a rotation. */
 export interface Straggler {

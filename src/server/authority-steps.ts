@@ -12,6 +12,7 @@ import type { Registry } from '../store/registry.ts'
 import type { Hub } from './agents/hub.ts'
 import type { Authorities } from './authorities.ts'
 import type { Connections } from './connections.ts'
+import { makeEndings } from './endings.ts'
 import type { Log } from './log.ts'
 import type { StoredAuthoritiesView } from './stored-authorities.ts'
 
@@ -56,10 +57,9 @@ export const makeAuthoritySteps = (deps: AuthorityStepsDeps) => {
 
   /** Whom this process no longer knows is cut off; whom it knows to be untrusted is told so at his next request. */
   const cutUntrusted = () => {
-    const { trusts, certificates } = authorities()
-    const isKnown = (issuerId: string) => certificates.has(issuerId)
+    const { trusts, knows } = authorities()
     for (const issuer_id of new Set([...connections.entries()].map(({ presented }) => presented.issuer_id)))
-      if (!isKnown(issuer_id)) connections.cut({ issuer_id }, 'certificate_untrusted')
+      if (!knows(issuer_id)) connections.cut({ issuer_id }, 'certificate_untrusted')
     for (const [socket] of connections.streams()) {
       const presented = connections.presentedOf(socket)
       if (presented === undefined || trusts(presented.issuer_id)) continue
@@ -83,6 +83,10 @@ export const makeAuthoritySteps = (deps: AuthorityStepsDeps) => {
     if (isNews && (isFirst || clock() - startedAt > patience)) await adopt()
   }
 
+  const endings = makeEndings({ clock, log })
+  let seen = authorities()
+  endings(seen)
+
   const tell = () => {
     const { active, issuers, removed, stateOf, verifiesOnly } = authorities()
     const states = [...issuers, ...removed].map(({ issuer_id }) => `${issuer_id}:${stateOf(issuer_id)}`)
@@ -93,7 +97,9 @@ export const makeAuthoritySteps = (deps: AuthorityStepsDeps) => {
   }
 
   const changed = () => {
-    const { trustBundle } = authorities()
+    seen = authorities()
+    const { trustBundle } = seen
+    endings(seen)
     cutUntrusted()
     if (trustBundle.version !== toldVersion) agents.trustChanged()
     toldVersion = trustBundle.version
@@ -122,7 +128,7 @@ export const makeAuthoritySteps = (deps: AuthorityStepsDeps) => {
       trustBundle: () => authorities().trustBundle,
       issuerCertificates: () => authorities().certificates,
       authoritiesPem: () => [authorities().trustBundle.roots_pem, ...authorities().issuers.map(({ pem }) => pem)],
-      issuerEnd: () => authorities().active?.issuer.not_after,
+      issuerEnd: () => authorities().issuerEnd,
       onAuthoritiesChange: (listener: () => void): void => {
         listeners.push(listener)
       },
@@ -136,7 +142,12 @@ export const makeAuthoritySteps = (deps: AuthorityStepsDeps) => {
       return { renew_after: row.retired_at, renew_before: row.renew_until }
     },
     start: (): void => {
-      const look = () => aside(writeDown)
+      const look = () => {
+        // One of them has ended, of which no row and no file tells.
+        if (authorities() !== seen) changed()
+        else endings(seen)
+        aside(writeDown)
+      }
       timer = setInterval(look, lookEvery)
       tell()
       look()

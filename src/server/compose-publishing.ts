@@ -82,6 +82,7 @@ export const composePublishing = (deps: PublishingDeps) => {
               await deps.demandAuthorities(newsOfIssuers)
               return registry.workLeases.take('truststore', deps.owner, clock(), clock() + truststoreLease)
             }),
+          letGo: () => withDeadline(5 * second, () => registry.workLeases.take('truststore', deps.owner, clock(), 0)),
           log,
           lookEvery: deps.truststoreLook,
         })

@@ -1,6 +1,7 @@
 import { ControlError } from '../core/errors.ts'
 import { type Clock, minute, second, toRfc3339 } from '../core/time.ts'
 import type { Issuer } from '../pki/issuer.ts'
+import { currentBundle } from '../pki/trust.ts'
 import type { Log } from './log.ts'
 import type { CertificateOwner } from './metrics.ts'
 import type { Problem } from './problems.ts'
@@ -147,10 +148,11 @@ export const makeCurrentSecrets = async (deps: CurrentSecretsDeps): Promise<Curr
       listeners.push(listener)
     },
     secondsUntilExpiry: () => {
+      const { roots } = currentBundle(current.bundle, clock())
       const ends = {
         server: current.server.not_after,
         issuer: earliest(current.issuers.map(({ not_after }) => not_after)),
-        root: earliest(current.bundle.roots.map(({ validToDate }) => validToDate.getTime())),
+        root: earliest(roots.map(({ validToDate }) => validToDate.getTime())),
       }
       return Object.fromEntries(
         Object.entries(ends).flatMap(([kind, at]) => (at === undefined ? [] : [[kind, (at - clock()) / second]])),

@@ -5,13 +5,23 @@ import type { Config } from './config.ts'
 import { variables } from './options.ts'
 import type { Secrets } from './secrets.ts'
 
-const described = ({ bundle, issuers, server, serverIssuer, audit }: Secrets) => ({
+const described = ({ bundle, issuers, server, serverIssuer, audit, ended }: Secrets) => ({
   trust_bundle: { version: bundle.version, sha256: bundle.sha256 },
   issuers: issuers.map(({ issuer_id, not_after, signer }) => ({
     issuer_id,
     expires_at: toRfc3339(not_after),
     signs: signer !== undefined,
   })),
+  ...(ended.length === 0
+    ? {}
+    : {
+        expired_ignored: ended.map(({ kind, issuer_id, ended_at, variable }) => ({
+          kind,
+          issuer_id,
+          expired_at: toRfc3339(ended_at),
+          variable,
+        })),
+      }),
   ...(audit === undefined ? {} : { audit_key_sha256: fingerprintOfKey(spkiOf(audit.publicKey)) }),
   server_certificate:
     server === undefined

@@ -47,6 +47,7 @@ export interface Metrics {
   signerAnswered(operation: string, outcome: string, seconds: number): void
   /** Reading and encoding one CRL. */
   crlBuilt(seconds: number): void
+  auditChainFailed(): void
   /** Says where gauges read their figures. */
   watch(gauges: Partial<Gauges>): void
   /** The same figures, for others who ask. */
@@ -163,6 +164,11 @@ export const makeMetrics = (): Metrics => {
     buckets: subSecond,
     registers,
   })
+  const auditChainFailures = new Counter({
+    name: 'airunner_audit_chain_failures_total',
+    help: 'Tries to bring the audit chain of a process that is gone to its end that came to nothing',
+    registers,
+  })
   const crlSeconds = new Histogram({
     name: 'airunner_crl_build_seconds',
     help: 'Time to read what is revoked and to encode one CRL, in a thread of its own',
@@ -246,6 +252,7 @@ export const makeMetrics = (): Metrics => {
       signerRequests.inc({ operation, outcome })
       signerSeconds.observe({ operation }, seconds)
     },
+    auditChainFailed: () => auditChainFailures.inc(),
     crlBuilt: (seconds) => crlSeconds.observe(seconds),
     watch: (more) => {
       Object.assign(gauges, more)

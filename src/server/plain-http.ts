@@ -74,7 +74,8 @@ export const makePlainServer = (handle: PlainHandler, posting?: Posting): Server
     if (isLingering(request.socket)) return
     response.setHeader('X-Content-Type-Options', 'nosniff')
     const { method, url = '/' } = request
-    const path = url.split('?', 1)[0] as string
+    // As a proxy is asked, which a server has to understand as well. @see RFC 9112 §3.2.2
+    const path = url.replace(/^http:\/\/[^/?#]*/i, '').split('?', 1)[0] as string
     const taking = posting?.takes(path) === true ? posting : undefined
     const failed = () => (response.headersSent ? response.destroy() : sendText(response, 503, 'unavailable\n'))
     if (method === 'POST' && taking !== undefined) return void takePost(taking, request, response).catch(failed)

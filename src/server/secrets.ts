@@ -4,7 +4,8 @@ import { isP256Key, publicKeyOf, readPrivateKeys, spkiOf } from '../pki/keys.ts'
 import { makeLocalSigner } from '../pki/local-signer.ts'
 import type { IssuerUsage } from '../pki/path.ts'
 import type { Signer } from '../pki/signer.ts'
-import { checkServerChain, readTrustBundle, type TrustBundle, verifyIssuer } from '../pki/trust.ts'
+import { bundleOf, checkServerChain, readTrustBundle, type TrustBundle, verifyIssuer } from '../pki/trust.ts'
+import { type Ended, endedRoots, withoutEnded } from './ended.ts'
 import type { KmsKey, KmsKeys, KmsUse } from './kms-keys.ts'
 import { variables } from './options.ts'
 import { type Problem, quoted } from './problems.ts'
@@ -30,6 +31,8 @@ export interface Secrets {
   serverIssuer?: Issuer
   /** Signs checkpoints over audit events; absent when there is none, or KMS has not answered yet. */
   audit?: Signer
+  /** Issuers and roots that have ended and stand beside others: of no use, and nothing follows from them. */
+  ended: Ended[]
 }
 
 export interface SecretsCheck {
@@ -49,7 +52,7 @@ export interface SecretsChecked {
   strangers: KmsKey[]
 }
 
-const noBundle: TrustBundle = { roots: [], pem: '', sha256: [], version: '' }
+const noBundle = bundleOf([])
 
 /** What is wrong with a trust text is said by the error alone. */
 const attempt = <T>(run: () => T, name: string, problems: Problem[]): T | undefined => {
@@ -83,6 +86,7 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
     return undefined
   }
   const bundle = readBundle()
+  const ended: Ended[] = endedRoots(bundle, nameOf('caCert'))
 
   /** What was given as the audit key: exactly one P-256 key. Throws when it is not. */
   const readAuditKey = (): { name: string; signer: Signer } | undefined => {
@@ -131,11 +135,16 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
     }
     const issuers = attempt(() => readIssuers(found.text, texts[key]?.text), found.name, problems)
     if (issuers === undefined) return []
-    for (const { certificate: read } of bundle === undefined ? [] : issuers) {
-      const message = verifyIssuer(read, bundle as TrustBundle, now, usage)
+    // Keys first: that of an issuer which has ended may stay where it is as well.
+    const paired = withKeysOf(use, issuers, found.name)
+    if (bundle === undefined) return paired
+    const { current, over } = withoutEnded(paired, bundle, { now, usage, variable: nameOf(certificate) })
+    ended.push(...over)
+    for (const { certificate: read } of current) {
+      const message = verifyIssuer(read, bundle, now, usage)
       if (message !== undefined) problems.push({ name: found.name, message })
     }
-    return withKeysOf(use, issuers, found.name)
+    return current
   }
   const issuers = readIssuersOf('issuerCert', 'issuerKey', { usage: 'client', use: 'issuer' })
 
@@ -185,6 +194,7 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
   const taken = [
     ...(bundle?.roots ?? []).map(({ publicKey }) => ({ what: 'a root', publicKey })),
     ...issuers.map(({ certificate }) => ({ what: 'an issuer', publicKey: certificate.publicKey })),
+    ...ended.map(({ certificate, kind }) => ({ what: `an ended ${kind}`, publicKey: certificate.publicKey })),
     ...serverIssuers.map(({ certificate }) => ({ what: 'the issuer of the server', publicKey: certificate.publicKey })),
     ...(server === undefined ? [] : [{ what: 'the server', publicKey: publicKeyOf(createPrivateKey(server.key_pem)) }]),
   ].find(({ publicKey }) => audit !== undefined && spkiOf(publicKey).equals(spkiOf(audit.signer.publicKey)))
@@ -199,6 +209,7 @@ export const checkSecrets = (reading: SecretsReading, { hostname, now, kms }: Se
       ...(server === undefined ? {} : { server }),
       ...(server !== undefined || serverIssuer === undefined ? {} : { serverIssuer }),
       ...(audit === undefined ? {} : { audit: audit.signer }),
+      ended,
     },
     problems,
     strangers,

@@ -10,6 +10,8 @@ export interface TruststoreDeps {
   text(): string
   /** True when this process may write it now: one server at a time does. */
   mayWrite(): Promise<boolean>
+  /** Gives another server its turn. */
+  letGo(): Promise<unknown>
   log: Pick<Log, 'info' | 'warn'>
   /** Between two looks, milliseconds. Absent: as in production. */
   lookEvery?: number | undefined
@@ -19,6 +21,10 @@ export interface TruststoreDeps {
 export const truststoreKey = 'truststore.pem'
 /** Milliseconds. Also without a change: who was to write may be gone, and somebody else may have written. */
 const usualLook = 60 * second
+/** After so many failures in a row it may be that this server alone does not reach the bucket: others are let try. */
+const mostFailures = 3
+/** For so many looks: each of the others has one in that time. */
+const looksLeftToOthers = 2
 /** A bucket that is silent does not hold up the end of the process for longer. Milliseconds. */
 const stopsWithin = 2 * second
 
@@ -26,10 +32,12 @@ const stopsWithin = 2 * second
  * Keeps the truststore in its bucket equal to what is trusted here. An object is replaced whole, so a reader sees the former
  * or the new one and a kill at any line leaves one of them; the next look, here or on another server, finds what is missing.
  */
-export const makeTruststore = ({ objects, text, mayWrite, log, lookEvery = usualLook }: TruststoreDeps) => {
+export const makeTruststore = ({ objects, text, mayWrite, letGo, log, lookEvery = usualLook }: TruststoreDeps) => {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
-  let failing = false
+  let failures = 0
+  /** On `performance.now()`: until then it is the turn of others. */
+  let restsUntil = 0
   /** What was put and could not be read back. */
   let unread: Buffer | undefined
 
@@ -56,20 +64,28 @@ export const makeTruststore = ({ objects, text, mayWrite, log, lookEvery = usual
   }
 
   const look = async (): Promise<void> => {
+    if (performance.now() < restsUntil) return
     try {
       await lookOnce()
-      failing = false
+      failures = 0
     } catch (error) {
       // Once for each outage; the next look tries again.
-      if (!failing) log.warn({ event: 'truststore_failed', object: truststoreKey, reason: awsReason(error) })
-      failing = true
+      if (failures === 0) log.warn({ event: 'truststore_failed', object: truststoreKey, reason: awsReason(error) })
+      failures++
+      if (failures < mostFailures) return
+      restsUntil = performance.now() + looksLeftToOthers * lookEvery
+      // What the store does not take now ends by itself a little later.
+      await letGo().catch(() => undefined)
     }
   }
   const looks = makeOnceMore(look, () => !stopped)
 
   return {
-    /** After a change. */
-    changed: looks.ask,
+    /** After a change, which is no time to rest. */
+    changed: (): Promise<void> => {
+      restsUntil = 0
+      return looks.ask()
+    },
     start: (): void => {
       void looks.ask()
       timer = setInterval(() => void looks.ask(), lookEvery)

@@ -5,9 +5,13 @@ const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}
 
 t.test('what was asked for before the start is done at the start, and what comes later too', async (t) => {
   let rounds = 0
+  const begun = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
   const background = makeBackground({
     revoke: async () => {
       rounds += 1
+      begun.resolve()
+      await release.promise
       if (rounds === 2) throw new Error('interrupted')
     },
     removeDeparted: async () => {},
@@ -19,8 +23,11 @@ t.test('what was asked for before the start is done at the start, and what comes
   await background.runRevocations()
   t.equal(rounds, 0)
   background.start()
+  await begun.promise
   t.equal(rounds, 1)
-  await background.runRevocations()
+  const meanwhile = [background.runRevocations(), background.runRevocations()]
+  release.resolve()
+  await Promise.all(meanwhile)
   t.equal(rounds, 2, 'asked for meanwhile: done once more')
   await background.runRevocations()
   t.equal(rounds, 3, 'one that fails holds up no other')

