@@ -38,21 +38,34 @@ export const hadNoEffect = (error: unknown): boolean => {
 }
 
 /**
- * Step 2: sends a pending request. When it surely had no effect its key is dropped; when that is not known both are kept,
- * and the error says that running the command again goes on.
+ * True when a request that was sent before is refused for what it is. A refusal of who asks, or of the moment, says nothing of
+ * what the first sending had done: its certificate may be there, and no other key fits it.
+ */
+const isRefusedForGood = (error: unknown): boolean =>
+  hadNoEffect(error) &&
+  error instanceof CliError &&
+  error.problem !== undefined &&
+  ![401, 403, 429].includes(error.problem.status)
+
+/**
+ * Step 2: sends a pending request. When it surely had no effect, now and before, its key is dropped; when that is not known
+ * both are kept, and the error says that running the command again goes on.
  */
 export const sendPending = async (client: Client, pending: Pending, keyPath: string): Promise<IssuedCertificate> => {
   try {
     return await client.send<IssuedCertificate>(callOf(pending))
   } catch (error) {
-    if (hadNoEffect(error)) {
+    if (pending.resumed ? isRefusedForGood(error) : hadNoEffect(error)) {
       await dropPending(keyPath)
       throw error
     }
     if (!(error instanceof CliError) || error.message === '') throw error
     throw new CliError(error.exitCode, error.message, {
       ...(error.why === undefined ? {} : { why: error.why }),
-      next: `Run the same command again: it goes on with the key in ${nextName(keyPath)} and gets the same certificate.`,
+      next: [
+        ...(error.problem === undefined || error.next === undefined ? [] : [error.next]),
+        `Run the same command again: it goes on with the key in ${nextName(keyPath)} and gets the same certificate.`,
+      ].join(' '),
       ...(error.problem === undefined ? {} : { problem: error.problem, code: error.code as 'failed' }),
       cause: error,
     })

@@ -30,6 +30,8 @@ export const requestName = (keyPath: string): string => `${nextName(keyPath)}.re
 export interface Pending {
   keyPem: string
   request: PendingRequest
+  /** It was sent before, and may have been answered. */
+  resumed?: true
 }
 
 /** What was stored of a request; undefined when it is not one. */
@@ -56,7 +58,7 @@ export const findPending = async (keyPath: string, now: number): Promise<Pending
   const request = text === undefined ? undefined : readRequest(text)
   if (request === undefined || now - request.created_at >= answerLife) return undefined
   const keyPem = (await readTextIfThere(nextName(keyPath))) ?? (await readTextIfThere(keyPath))
-  return keyPem === undefined ? undefined : { keyPem, request }
+  return keyPem === undefined ? undefined : { keyPem, request, resumed: true }
 }
 
 /** Puts key and request on disk before anything is sent. */

@@ -122,6 +122,54 @@ t.test('killed at any point, it leaves a pair that works, and the next run ends 
     t.equal(list.body.items.length, 2, 'the lost certificate and the installed one are the same')
   })
 
+  await t.test(
+    'after the answer was lost, a refusal drops the key only when it is of the request itself',
+    async (t) => {
+      const { home, airunner, member } = await makeWorker('crash-f')
+      let refusal: [status: number, code: string] | undefined
+      let hangUp = true
+      const front = await startFront(t, plane.authority, async ({ method, path, headers, body }, response, socket) => {
+        if (refusal !== undefined) {
+          const [status, code] = refusal
+          return answerJson(response, status, { type: `urn:airunner:${code}`, title: 'refused', status, code })
+        }
+        const key = headers['idempotency-key'] as string
+        const answer = await member.client.call(method, path, JSON.parse(body), { key })
+        if (hangUp) socket.destroy()
+        else answerJson(response, answer.status, answer.body)
+      })
+      const env = { ...home.env, AIRUNNER_SERVER: `https://localhost:${front.port}` }
+      t.equal((await airunner(['cert', 'renew'], { env })).code, 4)
+      const key = await readFile(next(home.key), 'utf8')
+      const passing: NonNullable<typeof refusal>[] = [
+        [429, 'rate_limited'],
+        [503, 'store_unavailable'],
+        [503, 'issuer_unavailable'],
+        [500, 'internal_error'],
+        [408, 'request_timeout'],
+        [403, 'permission_denied'],
+        [401, 'principal_suspended'],
+        [401, 'certificate_not_yet_valid'],
+      ]
+      for (refusal of passing) {
+        const { code, stderr } = await airunner(['cert', 'renew'], { env })
+        t.not(code, 0)
+        t.match(stderr, /Run the same command again: it goes on with the key/, refusal.join())
+        t.equal(await readFile(next(home.key), 'utf8'), key, refusal.join())
+      }
+      refusal = undefined
+      hangUp = false
+      t.equal((await airunner(['cert', 'renew'])).code, 0)
+      t.equal(await readFile(home.key, 'utf8'), key, 'the certificate of the first try')
+
+      hangUp = true
+      t.equal((await airunner(['cert', 'renew'], { env })).code, 4)
+      refusal = [409, 'idempotency_key_reused']
+      t.equal((await airunner(['cert', 'renew'], { env })).code, 6)
+      t.same(await leftovers(home.directory), [], 'it would be refused for ever')
+    },
+  )
+
   /** The state after the certificate was staged: key and certificate of a successor under their next names. */
   const stage = async (id: string) => {
     const worker = await makeWorker(id)

@@ -4,6 +4,7 @@ import type { Authority } from '../../wire/authorities.ts'
 import { bootstrapOptions } from '../bootstrap/options.ts'
 import type { BundleFlags } from '../ca/bundle.ts'
 import type { CrlFlags } from '../ca/crl.ts'
+import { nearEndLines } from '../ca/near-end.ts'
 import { placeOptions } from '../ca/place.ts'
 import { collection, planeOver } from '../ca/plane.ts'
 import type { PrepareFlags } from '../ca/prepare-issuer.ts'
@@ -53,7 +54,10 @@ const list = (session: Session): Verb => ({
   examples: ['airunner ca list', 'airunner ca list -o wide'],
   run: async ({ options }) => {
     const client = await session.connect()
-    await session.print().list(authorityView, client.pages<Authority>(collection, {}, options.limit))
+    const found: Authority[] = []
+    for await (const each of client.pages<Authority>(collection, {}, options.limit)) found.push(each)
+    await session.print().list(authorityView, found)
+    for (const line of nearEndLines(found, session.io.now())) await session.note(line)
   },
 })
 

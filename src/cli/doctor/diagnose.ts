@@ -1,10 +1,12 @@
 import { problemOfAnswer } from '../../client/problem.ts'
 import type { Whoami } from '../../wire/whoami.ts'
+import { planeOver } from '../ca/plane.ts'
 import { type Client, makeClient } from '../client.ts'
 import { type Connection, type ConnectionSettings, completeConnection } from '../connection.ts'
 import { type Identity, readTrustBundle } from '../credentials.ts'
 import { asCliError, CliError, errorOfProblem, exitCode } from '../errors.ts'
 import type { Session } from '../session.ts'
+import { checkAuthorities } from './authorities.ts'
 import { type Check, failOf, ok, skip } from './check.ts'
 import { checkCertificate, checkKey, checkRenewal } from './own.ts'
 import { checkClock, checkName, checkServer, checkTcp } from './way.ts'
@@ -70,6 +72,8 @@ const admissionChecks = async (
     const { principal, permissions } = JSON.parse(answer.body.toString('utf8')) as Whoami
     await say(ok('admission', `let in as ${principal.type} ${principal.principal_id}`))
     await say(ok('permissions', permissions.join(', ')))
+    if (permissions.includes('authorities:read'))
+      await say(checkAuthorities(await planeOver(client).list(), session.io.now()))
   } catch (error) {
     if (session.io.signal.aborted) throw session.io.signal.reason
     const foreseen =
