@@ -1,209 +1,172 @@
-/**
- * A CRL of many entries: how long it takes, and what requests notice of it; and whether a revocation costs more when much
- * was revoked before.
- *
- *     npm run bench -- crl                 100,000 revoked
- *     REVOKED=1000000 npm run bench -- crl
- */
-import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { DescribeTableCommand } from '@aws-sdk/client-dynamodb'
 import { revocationReasons } from '../../src/core/certificate.ts'
 import { timeOrderedId } from '../../src/core/ids.ts'
 import { day } from '../../src/core/time.ts'
+import { controlKey } from '../../src/store/schema.ts'
 import { type Authority, makeAuthority } from '../../test/support/authority.ts'
-import { type Answer, type Client, identityOf, makeRequest } from '../../test/support/client.ts'
-import { type Ground, layGround, type ServerProcess } from '../../test/support/processes.ts'
 import { startTestStore, type TestStore } from '../../test/support/store.ts'
+import { type Connection, contextOf, openConnection } from '../load/connection.ts'
+import { getRequest, postRequest } from '../load/plan.ts'
+import { startImport } from '../support/import.ts'
+import { temporaryFolder } from '../support/leavings.ts'
+import { pause } from '../support/parallel.ts'
+import type { Figures } from '../support/results.ts'
+import type { Scene } from '../support/scene.ts'
+import { layStage } from '../support/stage.ts'
+import { percentile } from '../support/statistics.ts'
 
 const validity = 90 * day
-/** What is asked while lists are built: so many a second, by so many principals, for so long. */
+/** What is asked while lists are built: so many a second, by so many principals. */
 const rate = 200
 const principals = 20
-let seconds = 50
-/** Revoked one by one meanwhile: each asks for another list. */
-const revocations = 9
-const promised = { buildSeconds: 2, p99Milliseconds: 100 }
+/** One certificate is revoked so often meanwhile: it asks for another list. Milliseconds. */
+const revokeEvery = 2000
+/** A list comes 30 s after the last one at the latest, when something was revoked. Milliseconds. */
+const patience = 90_000
+const few = 100
 
-const S = (text: string) => ({ S: text })
-const N = (number: number) => ({ N: String(number) })
-
-/** The record of a revocation as DynamoDB writes it in JSON; certificates were issued evenly over their validity. */
-const recordOf = (issuerId: string, number: number, now: number) => {
+/** The record of a revocation; certificates were issued evenly over their validity. */
+const recordOf = (issuer_id: string, number: number, now: number) => {
   const issued = now - Math.floor(Math.random() * validity)
-  const serial = timeOrderedId(issued)
-  const expires = issued + validity
+  const serial_number = timeOrderedId(issued)
+  const expires_at = issued + validity
   return {
-    pk: S(`CRL#${issuerId}#${serial.slice(-2)}`),
-    sk: S(serial),
-    revoked_at: N(issued + Math.floor(Math.random() * (now - issued))),
-    reason: S(revocationReasons[number % revocationReasons.length] as string),
-    expires_at: N(expires),
-    ttl: N(Math.floor((expires + 30 * day) / 1000)),
+    ...controlKey.crl(issuer_id, serial_number),
+    revoked_at: issued + Math.floor(Math.random() * (now - issued)),
+    reason: revocationReasons[number % revocationReasons.length],
+    expires_at,
+    ttl: Math.floor((expires_at + 30 * day) / 1000),
   }
 }
 
-/** A store that holds so many records, through the engine's own import. */
-const loadStore = async (records: number, { issuer }: Authority, directory: string): Promise<TestStore> => {
-  const pattern = await startTestStore()
-  const { tables } = pattern
-  const described = await Promise.all(
-    Object.values(tables).map((TableName) => pattern.store.documents.send(new DescribeTableCommand({ TableName }))),
-  )
-  await pattern.stop()
-  const [schema, source] = [join(directory, 'schema.json'), join(directory, 'rows')]
-  writeFileSync(schema, JSON.stringify(described.map(({ Table }) => ({ Table }))))
-  const folder = join(source, tables.control, 'data')
-  mkdirSync(folder, { recursive: true })
-  const rows = createWriteStream(join(folder, 'rows.json'))
-  for (let i = 0; i < records; i++)
-    if (!rows.write(`${JSON.stringify({ Item: recordOf(issuer.issuer_id, i, Date.now()) })}\n`))
-      await once(rows, 'drain')
-  await new Promise<void>((resolve) => rows.end(resolve))
-  const engine = join(
-    dirname(createRequire(import.meta.url).resolve(`@dynoxide/${process.platform}-${process.arch}/package.json`)),
-    'dynoxide',
-  )
-  const output = join(directory, 'store.db')
-  await promisify(execFile)(engine, ['import', '--source', source, '--schema', schema, '--output', output])
-  rmSync(source, { recursive: true })
-  return startTestStore({ directory, tables })
+const storeWith = async (records: number, { issuer }: Authority): Promise<TestStore> => {
+  const directory = temporaryFolder('crl')
+  const { add, finish } = await startImport(directory)
+  for (let number = 0; number < records; number++) await add('control', recordOf(issuer.issuer_id, number, Date.now()))
+  return startTestStore({ directory, tables: await finish() })
 }
 
-const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
-
-const patiently = async (status: number, ask: () => Promise<Answer>): Promise<Answer> => {
-  for (;;) {
-    const answer = await ask()
-    if (answer.status === status) return answer
-    if (answer.status !== 429 && answer.status !== 503) throw new Error(JSON.stringify(answer.body))
-    await pause(200)
-  }
-}
-
-interface Member {
-  serial: string
-  client: Client
-}
-
-const enrol = async (ground: Ground, server: ServerProcess, admin: Client): Promise<Member> => {
-  const principal_id = `worker-${randomBytes(8).toString('hex')}`
-  await patiently(201, () => admin.post('/v1/principals', { principal_id, type: 'worker' }))
-  const { key, csr_pem } = await makeRequest()
-  const { body } = await patiently(201, () => admin.post('/v1/certificates', { principal_id, csr_pem }))
-  return {
-    serial: body.certificate.serial_number,
-    client: ground.clientOf(identityOf(body, key), server.mtls),
-  }
-}
-
-/** Requests at a fixed rate, whatever became of those before. Milliseconds each, from when it should have been sent. */
-const ask = async (members: Member[], duration: number): Promise<number[]> => {
-  const took: number[] = []
-  const open: Promise<void>[] = []
-  const started = performance.now()
-  for (let i = 0; i < (duration / 1000) * rate; i++) {
-    const at = started + (i * 1000) / rate
-    const ahead = at - performance.now()
-    if (ahead > 0) await pause(ahead)
-    const { client } = members[i % members.length] as Member
-    open.push(
-      client.get('/v1/whoami').then(({ status }) => {
-        if (status !== 200) throw new Error(`whoami is answered ${status}`)
+/** Whoami at a fixed rate until it is told to stop, whatever became of those before; one at a time on each connection. */
+const askSteadily = (connections: Connection[]) => {
+  let took: number[] = []
+  let stopped = false
+  const free = connections.map(() => Promise.resolve())
+  const asking = (async () => {
+    const started = performance.now()
+    for (let turn = 0; !stopped; turn++) {
+      // Milliseconds count from here, also when the connection is not free yet.
+      const at = started + (turn * 1000) / rate
+      const ahead = at - performance.now()
+      if (ahead > 0) await pause(ahead)
+      const place = turn % connections.length
+      free[place] = (free[place] as Promise<void>).then(async () => {
+        const { status, body } = await (connections[place] as Connection).ask(getRequest('/v1/whoami'))
+        if (status !== 200) throw new Error(`whoami is answered ${status}: ${body}`)
         took.push(performance.now() - at)
-      }),
-    )
+      })
+      free[place]?.catch(() => undefined)
+    }
+    await Promise.all(free)
+  })()
+  asking.catch(() => undefined)
+  return {
+    /** Those since the last time, milliseconds each. */
+    taken: (): number[] => {
+      const taken = took
+      took = []
+      return taken
+    },
+    stop: (): Promise<void> => {
+      stopped = true
+      return asking
+    },
   }
-  await Promise.all(open)
-  return took
 }
 
-const at = (sorted: number[], share: number): number => sorted[Math.floor((sorted.length - 1) * share)] as number
-const sortedOf = (numbers: number[]): number[] => [...numbers].sort((a, b) => a - b)
-
-const withRevoked = async (records: number): Promise<Record<string, number>> => {
-  const directory = mkdtempSync(join(tmpdir(), 'crl-'))
+/** From the start of a server until so many more lists than its first were built while requests came. */
+const withRevoked = async (records: number, lists: number): Promise<Figures> => {
   const authority = await makeAuthority()
-  let ground: Ground | undefined
+  const stage = await layStage({ store: await storeWith(records, authority), authority })
+  const connections: Connection[] = []
   try {
-    ground = await layGround(await loadStore(records, authority, directory), authority)
-    const server = await ground.start(['--pki-listen', '127.0.0.1:0'])
-    const { program } = server
-    await program.event('crl_published')
-    const admin = ground.clientOf(ground.admin, server.mtls)
-    const members: Member[] = []
-    for (let i = 0; i < principals + revocations; i++) members.push(await enrol(ground, server, admin))
-    const [asking, falling] = [members.slice(0, principals), members.slice(principals)]
-    await ask(asking, 2000)
-    const published = () => program.logged().filter(({ event }) => event === 'crl_published')
-    const before = published().length
-    const revoking: number[] = []
-    const revoke = async () => {
-      for (const { serial } of falling) {
-        const started = performance.now()
-        await patiently(200, () => admin.post(`/v1/certificates/${serial}/revoke`, { reason: 'superseded' }))
-        revoking.push(performance.now() - started)
-        await pause((seconds * 1000) / revocations)
+    const askers = await stage.members(principals)
+    const falling = await stage.members(((lists + 1) * patience) / revokeEvery / 2)
+    const [admin] = await stage.members(1, 'admin')
+    const published: { entries: number; size: number; build_ms: number }[] = []
+    let tell = (): void => undefined
+    const server = await stage.start({
+      args: ['--pki-listen', '127.0.0.1:0'],
+      onLine: (line) => {
+        if (!line.includes('"crl_published"')) return
+        published.push(JSON.parse(line))
+        tell()
+      },
+    })
+    const nextList = async (count: number): Promise<void> => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      tell = () => void (published.length >= count && resolve())
+      const timer = setTimeout(() => reject(new Error(`no list within ${patience} ms`)), patience)
+      tell()
+      await promise.finally(() => clearTimeout(timer))
+    }
+    await nextList(1)
+    const connect = (identity: (typeof askers)[number]['identity'] | undefined) => {
+      const connection = openConnection(server.mtls, contextOf(identity, authority.root_pem))
+      connections.push(connection)
+      return connection
+    }
+    const asking = askSteadily(askers.map(({ identity }) => connect(identity)))
+    const revoking = connect(admin?.identity)
+    let over = false
+    let revocations: number[] = []
+    const fall = async () => {
+      for (const { serial_number } of falling) {
+        if (over) return
+        const sent = performance.now()
+        const post = postRequest(`/v1/certificates/${serial_number}/revoke`, { reason: 'superseded' })
+        const { status, body } = await revoking.ask(post)
+        if (status !== 200) throw new Error(body)
+        revocations.push(performance.now() - sent)
+        await pause(revokeEvery)
       }
     }
-    const [took] = await Promise.all([ask(asking, seconds * 1000), revoke()])
-    const lists = published()
-    const sorted = sortedOf(took)
-    return {
-      'entries on the last list': Number(lists.at(-1)?.['entries']),
-      'octets of it': Number(lists.at(-1)?.['size']),
-      'lists built while requests were sent': lists.length - before,
-      'reading and encoding, longest, s': Math.max(...lists.map(({ build_ms }) => Number(build_ms))) / 1000,
-      'requests, p50, ms': at(sorted, 0.5),
-      'requests, p99, ms': at(sorted, 0.99),
-      'requests, longest, ms': sorted.at(-1) as number,
-      'revoke, p50, ms': at(sortedOf(revoking), 0.5),
+    // Connections and code paths are warm after that.
+    await pause(2000)
+    asking.taken()
+    const falls = fall()
+    falls.catch(() => undefined)
+    const figures: Figures = {}
+    const add = (name: string, value: number) => {
+      const figure = `${records.toLocaleString('en')} revoked: ${name}`
+      figures[figure] = [...(figures[figure] ?? []), value]
     }
+    // One sample from list to list.
+    for (let list = 2; list <= lists + 1; list++) {
+      await nextList(list)
+      const took = asking.taken()
+      for (const [name, share] of Object.entries({ p50: 0.5, p99: 0.99, longest: 1 }))
+        add(`requests, ${name}, ms`, percentile(took, share))
+      add('revoke, p50, ms', percentile(revocations, 0.5))
+      revocations = []
+    }
+    over = true
+    await Promise.all([asking.stop(), falls])
+    for (const { build_ms } of published) add('list built, s', build_ms / 1000)
+    add('entries of the last list', published.at(-1)?.entries ?? 0)
+    add('octets of it', published.at(-1)?.size ?? 0)
+    return figures
   } finally {
-    await ground?.end()
-    rmSync(directory, { recursive: true, force: true })
+    for (const { socket } of connections) socket.destroy()
+    await stage.end()
   }
 }
 
-/** With many revoked, a revocation may take so many times what it takes with few, and this much on top. */
-const growth = { factor: 3, milliseconds: 100 }
-
-/** Both with a hundred revoked and with many. Throws when a promise is not kept. */
-export const run = async ({ quick } = { quick: false }): Promise<Record<string, number>> => {
-  const records = Number(process.env['REVOKED'] ?? (quick ? 2000 : 100_000))
-  const result: Record<string, number> = {}
-  const measured: Record<string, number>[] = []
-  if (quick) seconds = 6
-  for (const count of quick ? [records] : [100, records]) {
-    const one = await withRevoked(count)
-    measured.push(one)
-    for (const [name, value] of Object.entries(one)) result[`${count} revoked: ${name}`] = value
-  }
-  // With small numbers it is seen that it runs, on whatever machine.
-  if (quick) return result
-  const broken: string[] = []
-  const [few = {}, many = {}] = measured
-  const built = many['reading and encoding, longest, s'] as number
-  if (built > promised.buildSeconds) broken.push(`a list took ${built} s, expected ${promised.buildSeconds} at most`)
-  const p99 = many['requests, p99, ms'] as number
-  if (p99 > promised.p99Milliseconds)
-    broken.push(`p99 is ${p99.toFixed(0)} ms, expected ${promised.p99Milliseconds} at most`)
-  const [before, after] = [few['revoke, p50, ms'] as number, many['revoke, p50, ms'] as number]
-  if (after > before * growth.factor + growth.milliseconds)
-    broken.push(`a revocation took ${before.toFixed(1)} ms with 100 revoked, ${after.toFixed(1)} ms with ${records}`)
-  if (many['lists built while requests were sent'] === 0) broken.push('no list was built while requests were sent')
-  if (broken.length > 0) {
-    console.table(result)
-    throw new Error(broken.join('\n'))
-  }
-  return result
+/** A CRL of many entries: how long it takes, what requests notice of it, and what a revocation costs then. */
+export const scene: Scene = {
+  name: 'crl',
+  what: `CRLs with ${few} and with 100,000 revoked before (quick: 2,000; REVOKED): lists are built while ${rate} requests a second come and a certificate is revoked every ${revokeEvery / 1000} s; a sample of requests is from list to list, and the first list of a server counts too`,
+  run: async ({ quick }) => {
+    const many = Number(process.env['REVOKED'] ?? (quick ? 2000 : 100_000))
+    if (quick) return withRevoked(many, 1)
+    return { ...(await withRevoked(few, 1)), ...(await withRevoked(many, 2)) }
+  },
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.table(await run())

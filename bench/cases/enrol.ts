@@ -6,7 +6,7 @@ import type { PathCase, PlanOn } from '../support/path.ts'
 export const enrol: PathCase = {
   name: 'enrol',
   what: 'a machine joins by a token of its own: TLS handshake, proof, principal and certificate committed',
-  size: { quick: { n: 60, warmUp: 60, inFlight: 4 }, full: { n: 300, warmUp: 300, inFlight: 4 } },
+  size: { quick: { n: 60, warmUp: 60, inFlight: 4 }, full: { n: 400, warmUp: 2000, inFlight: 4 } },
   prepare: async (stage, { n, warmUp, inFlight }, runs) => {
     const requests = await stage.prepare((verbs, request) =>
       inParallel(upTo(warmUp + runs * n), 8, async () => {

@@ -19,7 +19,7 @@ export const whoamiBy =
 export const handshake: PathCase = {
   name: 'handshake',
   what: 'full mTLS handshake + whoami, by a certificate that this server saw less than 45 s ago',
-  size: { quick: { n: 200, warmUp: 200, inFlight: 4 }, full: { n: 1000, warmUp: 1000, inFlight: 4 } },
+  size: { quick: { n: 200, warmUp: 200, inFlight: 4 }, full: { n: 1000, warmUp: 2000, inFlight: 4 } },
   prepare: async (stage, { n, warmUp, inFlight }, runs) => {
     const members = await stage.crowd()
     const plan = (count: number) => whoamiBy(stage, members, count, 'fresh', inFlight)

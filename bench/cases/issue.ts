@@ -26,7 +26,7 @@ let fleets = 0
 export const issue: PathCase = {
   name: 'issue',
   what: 'CSR in, rows committed, certificate out; by admins on kept connections',
-  size: { quick: { n: 200, warmUp: 200, inFlight: 8 }, full: { n: 600, warmUp: 1000, inFlight: 8 } },
+  size: { quick: { n: 200, warmUp: 200, inFlight: 8 }, full: { n: 800, warmUp: 2000, inFlight: 8 } },
   prepare: async (stage, { n, warmUp, inFlight }, runs) => {
     const by = await stage.admins()
     const total = warmUp + runs * n

@@ -11,12 +11,15 @@ import { makeLocalSigner } from '../../src/pki/local-signer.ts'
 import { type ClientGrant, chooseValidity } from '../../src/pki/profile.ts'
 import { makeCsr } from '../../src/pki/request.ts'
 import { newSerialNumber } from '../../src/pki/serial.ts'
+import type { Scene } from '../support/scene.ts'
 
-/** CPU milliseconds (user and system, this process) per call, the best of five rounds: other work can only add to it. */
+const rounds = 5
+
+/** CPU milliseconds per call, the best of some rounds: other work can only add to it. */
 const cost = async (work: () => unknown, calls: number): Promise<number> => {
   for (let call = 0; call < calls; call++) await work()
   let best = Number.POSITIVE_INFINITY
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < rounds; round++) {
     const start = process.cpuUsage()
     for (let call = 0; call < calls; call++) await work()
     const { user, system } = process.cpuUsage(start)
@@ -25,8 +28,8 @@ const cost = async (work: () => unknown, calls: number): Promise<number> => {
   return best
 }
 
-/** CPU milliseconds of each part of an issue, in this process. */
-export const run = async (): Promise<Record<string, number>> => {
+/** The parts of an issue, by name. */
+const makeParts = async () => {
   const now = Date.now()
   const rootSigner = makeLocalSigner(generateKeyPair().privateKey)
   const root = await createRoot({ signer: rootSigner, common_name: 'bench root', now })
@@ -57,13 +60,26 @@ export const run = async (): Promise<Record<string, number>> => {
   const tbsOf = makeClientTbs(issuer, profile)
   const leaf = new X509Certificate(await issue(grantFor(spki)))
 
-  const costs = {
-    'issue without the request': await cost(() => issue(grantFor(spki)), 500),
-    'issue with the request': await cost(() => issue(grantFor(readCsr(pem).spki)), 500),
-    'request alone': await cost(() => readCsr(pem), 500),
-    'signed part from the template': await cost(() => tbsOf(grantFor(spki)), 500),
-    'signed part through pkijs': await cost(() => buildClientTbs(issuer, profile, grantFor(spki)), 100),
-    'recognise a presented certificate': await cost(() => presentedBy(leaf, [issuer], profile), 500),
-  }
-  return Object.fromEntries(Object.entries(costs).map(([part, milliseconds]) => [`${part}_cpu_ms`, milliseconds]))
+  const parts: [string, () => unknown, number][] = [
+    ['issue_without_the_request', () => issue(grantFor(spki)), 300],
+    ['issue_with_the_request', () => issue(grantFor(readCsr(pem).spki)), 300],
+    ['request_alone', () => readCsr(pem), 300],
+    ['signed_part_from_the_template', () => tbsOf(grantFor(spki)), 300],
+    ['signed_part_through_pkijs', () => buildClientTbs(issuer, profile, grantFor(spki)), 60],
+    ['recognise_a_presented_certificate', () => presentedBy(leaf, [issuer], profile), 300],
+  ]
+  return parts
+}
+
+/** What an issue consists of, without a server and a store. */
+export const scene: Scene = {
+  name: 'parts',
+  what: `CPU (user and system) of each part of an issue, called alone in this process; a run is the best of ${rounds} rounds of up to 300 calls, after one to warm up`,
+  run: async ({ runs }) => {
+    const figures: Record<string, number[]> = {}
+    for (let run = 0; run < runs; run++)
+      for (const [name, work, calls] of await makeParts())
+        figures[`${name}_cpu_ms`] = [...(figures[`${name}_cpu_ms`] ?? []), await cost(work, calls)]
+    return figures
+  },
 }

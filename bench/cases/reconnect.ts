@@ -6,6 +6,7 @@ import { startBystander } from '../support/bystander.ts'
 import { inParallel, pause } from '../support/parallel.ts'
 import { collect } from '../support/results.ts'
 import type { Scene } from '../support/scene.ts'
+import type { OurServer } from '../support/server.ts'
 import { layStage, type Member, type Stage } from '../support/stage.ts'
 import { percentile } from '../support/statistics.ts'
 
@@ -16,16 +17,12 @@ interface Fleet {
   admin: Member
 }
 
-/** One fall and one return; the first `toRevoke` of the fleet are revoked meanwhile, and never seen again. */
-const fall = async ({ stage, members, contexts, admin }: Fleet, toRevoke: number) => {
+/** The fall of a server and the return of a fleet; the first `toRevoke` are revoked meanwhile, and never seen again. */
+const fall = async (fallen: OurServer, { stage, members, contexts, admin }: Fleet, toRevoke: number) => {
   const count = members.length
-  let server = await stage.start()
-  const address = server.mtls
+  const address = fallen.mtls
   const sockets: (TLSSocket | undefined)[] = []
-  await inParallel(contexts, 32, async (context, index) => {
-    sockets[index] = await openStream(address, context, `instance-${index}`)
-  })
-  await server.end('SIGKILL')
+  await fallen.end('SIGKILL')
   const restarting = stage.start({ port: Number(address.split(':')[1]) })
   // Everybody knocks again and again, without patience: the worst herd there is.
   let refused = 0
@@ -34,7 +31,7 @@ const fall = async ({ stage, members, contexts, admin }: Fleet, toRevoke: number
   const herd = inParallel(contexts, count, async (context, index) => {
     for (let tries = 0; ; tries++) {
       try {
-        sockets[index] = await openStream(address, context, `instance-${index}`)
+        sockets[index] = await openStream(address, context, `of-${members[index]?.principal_id}`)
         backAt.push(performance.now())
         return
       } catch {
@@ -43,7 +40,7 @@ const fall = async ({ stage, members, contexts, admin }: Fleet, toRevoke: number
       }
     }
   })
-  server = await restarting
+  const server = await restarting
   opened = performance.now()
   const cpuBefore = cpuOf(server.pid)
   const bystander = startBystander({
@@ -67,11 +64,9 @@ const fall = async ({ stage, members, contexts, admin }: Fleet, toRevoke: number
   await pause(1000)
   const cut = sockets.slice(0, toRevoke).filter((socket) => socket?.destroyed).length
   const there = sockets.filter((socket, index) => index >= toRevoke && socket?.destroyed === false).length
-  for (const socket of sockets) socket?.destroy()
-  await server.end('SIGKILL')
   if (there !== count - toRevoke) throw new Error(`${count - toRevoke - there} agents are not back`)
   if (cut !== toRevoke) throw new Error(`of ${toRevoke} revoked, ${cut} were cut`)
-  return {
+  const sample = {
     agents: count,
     all_back_s: allBack / 1000,
     half_back_s: (percentile(backAt, 0.5) - opened) / 1000,
@@ -84,6 +79,7 @@ const fall = async ({ stage, members, contexts, admin }: Fleet, toRevoke: number
     health_p50_ms: percentile(observed.health, 0.5),
     health_p99_ms: percentile(observed.health, 0.99),
   }
+  return { server, sample }
 }
 
 /** A whole fleet that comes back at once after its server was killed, and what that does to everybody else. */
@@ -96,11 +92,20 @@ export const scene: Scene = {
     try {
       const everybody = await stage.members(count + (runs - 1) * toRevoke)
       const [admin] = await stage.members(1, 'admin')
+      const contextsOf = (members: Member[]) =>
+        members.map(({ identity }) => contextOf(identity, stage.authority.root_pem))
+      let server = await stage.start()
+      await inParallel(contextsOf(everybody.slice(0, count)), 32, (context, index) =>
+        openStream(server.mtls, context, `of-${everybody[index]?.principal_id}`),
+      )
       const samples: object[] = []
       for (let run = 0; run < runs; run++) {
+        // Those that were revoked are replaced by others, who come for the first time.
         const members = everybody.slice(run * toRevoke, run * toRevoke + count)
-        const contexts = members.map(({ identity }) => contextOf(identity, stage.authority.root_pem))
-        samples.push(await fall({ stage, members, contexts, admin: admin as Member }, toRevoke))
+        const fleet = { stage, members, contexts: contextsOf(members), admin: admin as Member }
+        const fallen = await fall(server, fleet, toRevoke)
+        server = fallen.server
+        samples.push(fallen.sample)
       }
       return collect(samples)
     } finally {

@@ -7,7 +7,7 @@ import type { PathCase, PlanOn } from '../support/path.ts'
 const renewal = (name: string, what: string, connections: Plan['connections']): PathCase => ({
   name,
   what,
-  size: { quick: { n: 60, warmUp: 60, inFlight: 4 }, full: { n: 300, warmUp: 300, inFlight: 4 } },
+  size: { quick: { n: 60, warmUp: 60, inFlight: 4 }, full: { n: 400, warmUp: 2000, inFlight: 4 } },
   prepare: async (stage, { n, warmUp, inFlight }, runs) => {
     const holders = await stage.members(warmUp + runs * n)
     const requests = await inParallel(holders, 8, async () =>

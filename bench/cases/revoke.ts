@@ -5,7 +5,7 @@ import { postsBy } from './issue.ts'
 export const revoke: PathCase = {
   name: 'revoke',
   what: 'one certificate revoked, committed to the registry; by admins on kept connections',
-  size: { quick: { n: 60, warmUp: 60, inFlight: 8 }, full: { n: 300, warmUp: 300, inFlight: 8 } },
+  size: { quick: { n: 60, warmUp: 60, inFlight: 8 }, full: { n: 400, warmUp: 2000, inFlight: 8 } },
   prepare: async (stage, { n, warmUp, inFlight }, runs) => {
     const by = await stage.admins()
     const holders = await stage.members(warmUp + runs * n)

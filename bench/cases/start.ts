@@ -41,9 +41,9 @@ const isHealthy = (port: number): Promise<boolean> =>
 /** One process without company, from its start on. */
 export const scene: Scene = {
   name: 'start',
-  what: 'start of the process → first 200 of /health and first admitted whoami, built and from the sources; then idle, nothing connected',
+  what: 'start of the process → first 200 of /health and first admitted whoami, built and from the sources; then idle, nothing connected, read after 5 s and watched for 5 more',
   run: async ({ quick, runs }) => {
-    const [settling, watching] = quick ? [1000, 2000] : [5000, 15_000]
+    const [settling, watching] = quick ? [1000, 2000] : [5000, 5000]
     const stage = await layStage()
     try {
       const [member] = await stage.members(1)

@@ -12,9 +12,9 @@ import { whoamiBy } from './handshake.ts'
  */
 export const scene: Scene = {
   name: 'workers',
-  what: `full handshakes + whoami with --workers 1 and with --workers auto (${availableParallelism()}), by turns`,
+  what: `full handshakes + whoami with --workers 1 and with --workers auto (${availableParallelism()}), by turns: 1,500 (quick: 400) in a run after as many, 16 at once`,
   run: async ({ quick, runs, generator }) => {
-    const n = quick ? 400 : 2000
+    const n = quick ? 400 : 1500
     const stage = await layStage()
     try {
       const members = await stage.crowd()

@@ -55,6 +55,7 @@ export const openConnection = (address: string, secureContext: SecureContext) =>
   const secured = Promise.withResolvers<void>()
   secured.promise.catch(() => undefined)
   let isSecured = false
+  let isStale = false
   socket.once('secureConnect', () => {
     isSecured = true
     secured.resolve()
@@ -79,6 +80,8 @@ export const openConnection = (address: string, secureContext: SecureContext) =>
     const answer = readAnswer(text)
     if (answer === undefined) return
     text = ''
+    // Told off for asking nothing so long: the server is about to close it.
+    if (waiting === undefined) isStale = true
     waiting?.resolve(answer)
     waiting = undefined
   })
@@ -86,7 +89,7 @@ export const openConnection = (address: string, secureContext: SecureContext) =>
     socket,
     secured: () => secured.promise,
     /** Whether another request may be sent. */
-    isOpen: () => socket.writable && !socket.readableEnded,
+    isOpen: () => !isStale && socket.writable && !socket.readableEnded,
     /** May be called before the handshake is over. */
     ask: (request: string): Promise<Answer> => {
       waiting = Promise.withResolvers<Answer>()

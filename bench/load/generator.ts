@@ -72,7 +72,9 @@ const run = async (plan: Plan, { contexts, kept }: Awaited<ReturnType<typeof pre
         if (plan.keepAnswers) answers[place] = answer.body
         return
       }
-      if (answer !== undefined && (answer.status !== 503 || tries === mostTries))
+      // 408: it waited too long for its turn, on a machine that has other work. Nothing was done; the next is on a new one.
+      if (answer?.status === 408) kept.get(job.who)?.socket.destroy()
+      if (answer !== undefined && (![408, 503].includes(answer.status) || tries === mostTries))
         throw new Error(`answered ${answer.status}: ${answer.body}`)
       retried++
       await pause()

@@ -34,7 +34,7 @@ export interface Load {
   seconds: number
   /** CPU that the generator itself used meanwhile, milliseconds. */
   cpu: number
-  /** Answers of 503 that were asked again. */
+  /** Answers of 503 and 408 that were asked again. */
   retried: number
   /** Bodies in the order of the jobs; empty unless they were wanted. */
   answers: string[]

@@ -17,14 +17,14 @@ export const ourPaths = {
   'renew-kept': renewKept,
   'renew-fresh': renewFresh,
   revoke,
-} satisfies Partial<Record<PathName, PathCase>>
+} satisfies Record<Exclude<PathName, 'revoke-many'>, PathCase>
 
 export const airunner: Peer = {
   name: 'airunner',
   version: () => 'this commit',
   start: async ({ stage, sizes, runs }) => {
     const prepared = []
-    for (const [name, path] of Object.entries(ourPaths) as [PathName, PathCase][])
+    for (const [name, path] of Object.entries(ourPaths) as [keyof typeof ourPaths, PathCase][])
       prepared.push([name, await path.prepare(stage, sizes[name], runs)] as const)
     const server = await stage.start()
     const plans: Contender['plans'] = {}
@@ -54,7 +54,7 @@ export const airunnerFull: Peer = {
       directory: temporaryFolder('rows'),
     })
     const stage = await layStage({ store, authority })
-    const prepared = await revoke.prepare(stage, sizes['revoke-many'], runs)
+    const prepared = await revoke.prepare(stage, sizes.revoke, runs)
     const server = await stage.start()
     return {
       name: 'airunner, full registry',

@@ -30,7 +30,8 @@ export interface Bout {
   /** Our own stage: certificates for those who cannot issue. */
   stage: Stage
   generator: Generator
-  sizes: Record<PathName, Size>
+  /** The same for everybody, but for `revoke-many`, where each says its own. */
+  sizes: Record<Exclude<PathName, 'revoke-many'>, Size>
   runs: number
   /** Certificates that are revoked before `revoke-many` is measured. */
   revoked: { ours: number; theirs: number }

@@ -32,7 +32,7 @@ const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 
 const observe = async ({ address, health, root, identity }: BystanderOptions): Promise<void> => {
   const observed: Observed = { health: [], fresh: [], kept: [], refused: 0 }
-  const kept = makeClient(address, root, identity)
+  const kept = makeClient(address, root, identity, 0)
   const serials: string[] = []
   let over = false
   parentPort?.on('message', (message: { serial: string } | 'end') => {
@@ -61,7 +61,7 @@ const observe = async ({ address, health, root, identity }: BystanderOptions): P
       if (serial === undefined) await pause(20)
       else if (turn % 2 === 0) observed.kept.push(await revoke(kept, serial))
       else {
-        const client = makeClient(address, root, identity)
+        const client = makeClient(address, root, identity, 0)
         observed.fresh.push(await revoke(client, serial))
         client.close()
       }

@@ -19,6 +19,10 @@ for (const [signal, code] of [
   ['SIGHUP', 129],
 ] as const)
   process.on(signal, () => process.exit(code))
+// npm ends on a signal without passing it on.
+const startedBy = process.ppid
+if (process.env['npm_lifecycle_event'] !== undefined)
+  setInterval(() => process.ppid === startedBy || process.exit(143), 500).unref()
 
 /** Ends a child with this process. Returns what makes it forget. */
 export const endWithUs = (child: ChildProcess): (() => void) => {

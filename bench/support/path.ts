@@ -1,3 +1,4 @@
+import { partsOf } from '../load/parts.ts'
 import type { Plan } from '../load/plan.ts'
 import type { Generator } from '../load/start.ts'
 import { cpuOf, cpuOfStores, residentOf } from './accounting.ts'
@@ -45,21 +46,31 @@ export interface Sample {
 /** What a server does after it has answered belongs to the answer. Milliseconds. */
 const aftermath = 100
 
-/** Runs a plan against a server and accounts for it. */
+/** Runs a plan against a server and accounts for it; for the opening of connections that are kept, it does not. */
 export const measure = async (generator: Generator, pid: number, plan: Plan): Promise<Sample> => {
-  await generator.prepare(plan)
-  const [before, storesBefore] = [cpuOf(pid), cpuOfStores()]
-  const load = await generator.go()
-  await pause(aftermath)
-  const [cpu, stores] = [cpuOf(pid) - before, cpuOfStores() - storesBefore]
+  const sum = { cpu: 0, stores: 0, seconds: 0, generator: 0, retried: 0 }
+  const milliseconds: number[] = []
+  for (const part of partsOf(plan)) {
+    await generator.prepare(part)
+    const [before, storesBefore] = [cpuOf(pid), cpuOfStores()]
+    const load = await generator.go()
+    await pause(aftermath)
+    sum.cpu += cpuOf(pid) - before
+    sum.stores += cpuOfStores() - storesBefore
+    sum.seconds += load.seconds
+    sum.generator += load.cpu
+    sum.retried += load.retried
+    milliseconds.push(...load.milliseconds)
+  }
+  const n = plan.jobs.length
   return {
-    operations_per_second: plan.jobs.length / load.seconds,
-    server_cpu_ms: cpu / plan.jobs.length,
-    store_cpu_ms: stores / plan.jobs.length,
-    p50_ms: percentile(load.milliseconds, 0.5),
-    p99_ms: percentile(load.milliseconds, 0.99),
+    operations_per_second: n / sum.seconds,
+    server_cpu_ms: sum.cpu / n,
+    store_cpu_ms: sum.stores / n,
+    p50_ms: percentile(milliseconds, 0.5),
+    p99_ms: percentile(milliseconds, 0.99),
     rss_mb: residentOf(pid),
-    generator_cores: load.cpu / 1000 / load.seconds,
-    retried: load.retried,
+    generator_cores: sum.generator / 1000 / sum.seconds,
+    retried: sum.retried,
   }
 }

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { type Figure, figureOf } from './statistics.ts'
 
 /** Values by name, one for each run. A name ends in its unit; what ends in `_per_second` is better when it is more. */
@@ -12,6 +14,8 @@ export interface CaseResult {
   n?: number
   warm_up?: number
   in_flight?: number
+  /** That it took in all; absent where cases took turns. */
+  seconds?: number
   figures: Record<string, Figure>
 }
 
@@ -32,6 +36,8 @@ export interface Results {
   versions: Record<string, string>
   /** One, five and fifteen minutes, before it began: on a busy machine every figure is worse. */
   load_average: number[]
+  /** That all of it took. */
+  seconds?: number
   cases: Record<string, CaseResult>
 }
 
@@ -72,4 +78,12 @@ export const collect = (samples: object[]): Figures => {
       figures[name].push(value)
     }
   return figures
+}
+
+/** Leaves them in a file; answers where it is. */
+export const writeResults = (path: string, results: Results): string => {
+  const file = resolve(path)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  return file
 }

@@ -1,14 +1,10 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
-import { DescribeTableCommand } from '@aws-sdk/client-dynamodb'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { day, dayOf } from '../../src/core/time.ts'
 import { controlKey, type Tables } from '../../src/store/schema.ts'
 import { startTestStore, type TestStore } from '../../test/support/store.ts'
+import { type Row, startImport } from './import.ts'
 
 const certificatesPerPrincipal = 10
 /** Certificates run out evenly over the default validity. */
@@ -23,19 +19,6 @@ export interface RowsOptions {
   /** Where the store's file lies. One that holds these tables already is taken as it is. */
   directory: string
 }
-
-type Row = Record<string, unknown>
-
-/** A value as DynamoDB writes it in JSON. */
-const written = (value: unknown): Row => {
-  if (typeof value === 'number') return { N: String(value) }
-  if (typeof value === 'boolean') return { BOOL: value }
-  if (Buffer.isBuffer(value)) return { B: value.toString('base64') }
-  if (typeof value === 'object') return { M: writtenAll(value as Row) }
-  return { S: value }
-}
-const writtenAll = (row: Row): Row =>
-  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, written(value)]))
 
 /** The rows of one principal, in their tables. */
 const rowsOf = (index: number, now: number, { revokedShare, issuer_id }: RowsOptions): Record<keyof Tables, Row[]> => {
@@ -89,48 +72,17 @@ const rowsOf = (index: number, now: number, { revokedShare, issuer_id }: RowsOpt
   return { principals: [principal], certificates, control }
 }
 
-const writer = (folder: string) => {
-  mkdirSync(join(folder, 'data'), { recursive: true })
-  const stream = createWriteStream(join(folder, 'data', 'rows.json'))
-  return {
-    write: async (row: Row) => {
-      if (!stream.write(`${JSON.stringify({ Item: writtenAll(row) })}\n`)) await once(stream, 'drain')
-    },
-    close: () => new Promise<void>((resolve) => stream.end(resolve)),
-  }
-}
-
-/** A store that holds so many certificates, through the engine's own import: thrice as fast as BatchWriteItem. */
+/** A store that holds so many certificates. */
 export const startStoreWithRows = async (options: RowsOptions): Promise<TestStore> => {
   const { certificates, directory } = options
-  mkdirSync(directory, { recursive: true })
   const remembered = join(directory, 'tables.json')
-  if (existsSync(remembered))
-    return startTestStore({ directory, tables: JSON.parse(readFileSync(remembered, 'utf8')) as Tables })
-  // 1. The tables, as the schema that the import wants.
-  const pattern = await startTestStore()
-  const tables = pattern.tables
-  const described = await Promise.all(
-    Object.values(tables).map((TableName) => pattern.store.documents.send(new DescribeTableCommand({ TableName }))),
-  )
-  await pattern.stop()
-  const [schema, source] = [join(directory, 'schema.json'), join(directory, 'rows')]
-  writeFileSync(schema, JSON.stringify(described.map(({ Table }) => ({ Table }))))
-  // 2. The rows, a file per table.
-  const names = ['principals', 'certificates', 'control'] as const
-  const writers = names.map((name) => writer(join(source, tables[name])))
-  const now = Date.now()
-  for (let index = 0; index < certificates / certificatesPerPrincipal; index++) {
-    const rows = rowsOf(index, now, options)
-    for (const [place, name] of names.entries()) for (const row of rows[name]) await writers[place]?.write(row)
+  if (!existsSync(remembered)) {
+    const { add, finish } = await startImport(directory)
+    const now = Date.now()
+    for (let index = 0; index < certificates / certificatesPerPrincipal; index++)
+      for (const [table, rows] of Object.entries(rowsOf(index, now, options)))
+        for (const row of rows) await add(table as keyof Tables, row)
+    writeFileSync(remembered, JSON.stringify(await finish()))
   }
-  await Promise.all(writers.map(({ close }) => close()))
-  // 3. The import, and an engine on its result.
-  const platform = `@dynoxide/${process.platform}-${process.arch}`
-  const engine = join(dirname(createRequire(import.meta.url).resolve(`${platform}/package.json`)), 'dynoxide')
-  const output = join(directory, 'store.db')
-  await promisify(execFile)(engine, ['import', '--source', source, '--schema', schema, '--output', output])
-  rmSync(source, { recursive: true })
-  writeFileSync(remembered, JSON.stringify(tables))
-  return startTestStore({ directory, tables })
+  return startTestStore({ directory, tables: JSON.parse(readFileSync(remembered, 'utf8')) as Tables })
 }

@@ -20,6 +20,8 @@ export interface ServerOptions {
   program?: string
   /** Of the mTLS listener; absent: any. */
   port?: number
+  /** Told of each line of its log. */
+  onLine?: (line: string) => void
 }
 
 /** With BENCH_PROFILE=<folder> each server leaves a CPU profile there when it ends. */
@@ -33,7 +35,7 @@ const profiling = (): string[] => {
 /** Resolves when it says that it is ready. */
 export const startOurServer = async (
   env: Record<string, string>,
-  { args = [], nodeArgs = [], program = fromSources, port = 0 }: ServerOptions = {},
+  { args = [], nodeArgs = [], program = fromSources, port = 0, onLine }: ServerOptions = {},
 ): Promise<OurServer> => {
   const ready = Promise.withResolvers<Record<string, unknown>>()
   const listeners = ['--mtls-listen', `127.0.0.1:${port}`, '--enroll-listen', '127.0.0.1:0']
@@ -54,6 +56,7 @@ export const startOurServer = async (
       env,
       onLine: (line) => {
         if (line.includes('"server_ready"')) ready.resolve(JSON.parse(line))
+        onLine?.(line)
       },
     },
   )

@@ -26,7 +26,7 @@ export interface Stage {
   settle(): Promise<void>
   /** The same 200 workers whenever it is asked: so many that nobody comes near the limit of requests for one principal. */
   crowd(): Promise<Member[]>
-  /** The same 16 admins whenever it is asked, for the same reason. */
+  /** The same 32 admins whenever it is asked, for the same reason. */
   admins(): Promise<Member[]>
   /** Principals with a certificate each, whom nobody has seen. */
   members(count: number, type?: PrincipalType): Promise<Member[]>
@@ -82,7 +82,7 @@ export const layStage = async (given: Partial<Pick<Stage, 'store' | 'authority'>
       return crowd
     },
     admins: () => {
-      admins ??= members(16, 'admin')
+      admins ??= members(32, 'admin')
       return admins
     },
     start: async (options) => {

@@ -3,6 +3,8 @@ export interface Figure {
   median: number
   min: number
   max: number
+  /** How many values it is of; absent in old results. */
+  runs?: number
 }
 
 export const median = (values: number[]): number => {
@@ -17,6 +19,7 @@ export const figureOf = (values: number[]): Figure => ({
   median: median(values),
   min: Math.min(...values),
   max: Math.max(...values),
+  runs: values.length,
 })
 
 /** The least value that so large a share of all does not exceed. */

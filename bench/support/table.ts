@@ -53,19 +53,21 @@ export const pathTable = (cases: [string, CaseResult][]): string =>
 export const otherTable = (cases: [string, CaseResult][]): string =>
   markdownTable(
     ['case', 'figure', 'median (least–most)', 'runs'],
-    cases.flatMap(([name, { figures, runs }]) =>
+    cases.flatMap(([name, { figures }]) =>
       Object.entries(figures).map(([figure, value]) => [
         name,
         figure.replaceAll('_', ' '),
         withSpread(value),
-        String(runs),
+        String(value.runs),
       ]),
     ),
   )
 
 /** Where and when. */
-export const heading = ({ at, commit, machine, versions, load_average, quick }: Results): string =>
+export const heading = ({ at, commit, machine, versions, load_average, quick, seconds }: Results): string =>
   `${at.slice(0, 10)}, commit ${commit}${quick ? ', quick' : ''}; ${machine.cores} cores of ${machine.cpu}, ` +
   `${machine.memory_gb} GB, ${machine.system}; ${Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
-    .join(', ')}; load average before ${load_average.join(' ')}.`
+    .join(', ')}; load average before ${load_average.join(' ')}${
+    seconds === undefined ? '' : `; took ${Math.round(seconds)} s`
+  }.`
