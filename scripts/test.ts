@@ -1,9 +1,11 @@
 /**
  * Runs test files written for tap, each a process of its own, and ends with `N passed, N failed, N skipped`.
+ * What failed beside others is run again, alone, at the end: it is then said to be unstable, or has failed.
  *
  *     npm test                                  all of them
  *     npm test -- test/pki/csr.ts test/flows    these files and folders
  *     npm test -- --verbose --jobs 1 test/pki   all that they print, one after the other
+ *     npm test -- --times                       and what each cost, the dearest first
  *     npm run test:deploy                       test/deploy alone, which takes minutes and is no part of the rest
  *
  * Tap's own runner loads a recorder into every process that a test starts, servers and their signals included, and
@@ -15,6 +17,8 @@ import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requireNode } from './require-node.ts'
 import { endAll, type Run, runFile } from './test/run-file.ts'
+import { runAll } from './test/second-try.ts'
+import { firstFailure } from './test/tap.ts'
 
 const root = resolve(import.meta.dirname, '..')
 /** What waits for sockets, timers or tools is started first, so that it does not end last. */
@@ -36,6 +40,8 @@ const { values, positionals } = parseArgs({
   options: {
     verbose: { type: 'boolean', default: false },
     jobs: { type: 'string' },
+    /** Lists at the end what each file took of the CPU. */
+    times: { type: 'boolean', default: false },
     /** Shows at once what tests write to stderr: progress, where a file takes minutes. */
     live: { type: 'boolean', default: false },
     /** Seconds that a file, and each test in it, may take. */
@@ -70,36 +76,58 @@ const env = {
   ),
   TMPDIR: scratch,
   NO_COLOR: '1',
-  TAP_TIMEOUT: values.limit ?? '120',
+  // Hundreds of processes load the same sources: types are taken away and code is compiled once.
+  NODE_COMPILE_CACHE: join(scratch, 'node-compile-cache'),
+  TAP_TIMEOUT: values.limit ?? '300',
 }
 
-const sums = { passed: 0, failed: 0, skipped: 0 }
+/** The last run of each file. */
+const runs = new Map<string, Run>()
+/** First runs of those that passed alone. */
+const unstable = new Map<string, Run>()
+/** What is wrong with no file. */
+let failures = 0
+
+const failedIn = (run: Run) => Math.max(run.failed, run.faults.length > 0 ? 1 : 0)
+const sum = (of: (run: Run) => number) => [...runs.values()].reduce((sum, run) => sum + of(run), 0)
 const finish = () => {
   endAll()
   rmSync(scratch, { recursive: true, force: true, maxRetries: 3 })
-  console.log(`\n${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped`)
+  if (values.times) {
+    console.log(`\n${sum((run) => run.cpuSeconds).toFixed(1)} s of CPU`)
+    for (const [file, { cpuSeconds }] of [...runs].sort(([, a], [, b]) => b.cpuSeconds - a.cpuSeconds))
+      console.log(`${cpuSeconds.toFixed(1).padStart(7)}  ${file}`)
+  }
+  for (const [file, run] of unstable) {
+    console.log(`\nUNSTABLE ${file}: it failed beside others and passed alone`)
+    console.log(firstFailure(run.output, run.faults).replace(/^/gm, '  | '))
+  }
+  const failed = sum(failedIn) + failures
+  const counts = `${sum((run) => run.passed)} passed, ${failed} failed, ${sum((run) => run.skipped)} skipped`
+  console.log(`\n${counts}${unstable.size > 0 ? `, ${unstable.size} unstable` : ''}`)
+  process.exitCode = failed > 0 ? 1 : 0
 }
 const giveUp = (why: string) => {
   console.log(`\nstopped: ${why}`)
-  sums.failed += 1
+  failures += 1
   finish()
   process.exit(1)
 }
 
-const report = (file: string, run: Run) => {
-  const failed = Math.max(run.failed, run.faults.length > 0 ? 1 : 0)
-  sums.passed += run.passed
-  sums.failed += failed
-  sums.skipped += run.skipped
+const report = (file: string, run: Run, again: boolean) => {
+  const failed = failedIn(run)
   const counts = [
     `${run.passed} passed`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(run.skipped > 0 ? [`${run.skipped} skipped`] : []),
   ]
-  console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${counts.join(', ')}  ${run.seconds.toFixed(1)} s`)
+  const took = `${run.seconds.toFixed(1)} s, ${run.cpuSeconds.toFixed(1)} s of CPU`
+  const place = again ? 'it is run again, alone, at the end' : runs.has(file) ? 'alone' : ''
+  console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${counts.join(', ')}  ${took}${place && `  (${place})`}`)
   for (const line of run.faults) console.log(`     ${line}`)
   for (const line of run.skips) console.log(`     skipped: ${line}`)
   if (failed > 0 || values.verbose) console.log(run.output.trimEnd().replace(/^/gm, '  | '))
+  runs.set(file, run)
 }
 
 // A reader that has gone (`npm test | head`) is no reason to leave things running.
@@ -115,15 +143,18 @@ try {
       ? positionals.flatMap(filesOf)
       : filesOf(join(root, 'test')).filter((path) => !path.startsWith(apart))
   const files = [...new Set(wanted)].sort((a, b) => rank(a) - rank(b))
-  const worker = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift())
-      report(file, await runFile(file, { cwd: root, env, secondsOfFile, live: values.live }))
-  }
-  await Promise.all(Array.from({ length: jobs }, worker))
-  if (sums.passed + sums.failed === 0) throw new Error('no test ran')
+  const outcomes = await runAll({
+    files,
+    jobs,
+    run: (file) => runFile(file, { cwd: root, env, secondsOfFile, live: values.live }),
+    ended: report,
+    // Who names files wants to know of those.
+    secondTry: positionals.length === 0 && !values.live,
+  })
+  for (const outcome of outcomes) if (outcome.unstable !== undefined) unstable.set(outcome.file, outcome.unstable)
+  if (sum((run) => run.passed + failedIn(run)) === 0) throw new Error('no test ran')
 } catch (error) {
   console.log(error instanceof Error ? error.message : error)
-  sums.failed += 1
+  failures += 1
 }
 finish()
-process.exitCode = sums.failed > 0 ? 1 : 0

@@ -1,15 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { cpuOfEnded } from './cpu-of-ended.ts'
 import { endGroup, outlives } from './group.ts'
 import { readTap, type TapResult } from './tap.ts'
 
 /** A child that was told to stop in the last moment may take this long. */
-const graceMsOfGroup = 1000
+const graceMsOfGroup = 10_000
 
 export interface Run extends TapResult {
   /** Both streams, as they came. */
   output: string
   seconds: number
+  /** Seconds of CPU, of all that it started and waited for; 0 where that is not known. */
+  cpuSeconds: number
 }
 
 /** Leaders of the groups that run now. */
@@ -61,6 +64,7 @@ export const runFile = async (file: string, { cwd, env, secondsOfFile, live }: W
   // A process left behind may hold the pipes open: first the group ends, then the streams do.
   const closed = once(child, 'close')
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  const cpuSeconds = cpuOfEnded()
   clearTimeout(limit)
   const leftovers = await outlives(leader, graceMsOfGroup)
   endGroup(leader)
@@ -70,5 +74,5 @@ export const runFile = async (file: string, { cwd, env, secondsOfFile, live }: W
   const result = readTap(tap, { code, signal })
   if (late) result.faults.push(`took more than ${secondsOfFile} s`)
   else if (leftovers) result.faults.push('left processes running')
-  return { ...result, output: chunks.join(''), seconds: (performance.now() - started) / 1000 }
+  return { ...result, output: chunks.join(''), seconds: (performance.now() - started) / 1000, cpuSeconds }
 }

@@ -29,3 +29,8 @@ export const readTap = (tap: string, ended: { code: number | null; signal: NodeJ
   else if (result.passed + result.failed + result.skipped === 0) faults.push('no assertion ran')
   return { ...result, faults }
 }
+
+/** The first assertion that failed, with what tap says of it; what is wrong with the process when none did. */
+export const firstFailure = (output: string, faults: string[]): string =>
+  // Of tests within tests the innermost comes first. What tap knows of it follows between --- and ... .
+  /^( *)not ok .*(\n\1 {2}---\n[\s\S]*?\n\1 {2}\.\.\.$)?/m.exec(output)?.[0] ?? faults.join('\n')
