@@ -14,7 +14,7 @@ const run = (cwd: string, command: string, args: string[], env: NodeJS.ProcessEn
   const path = [dirname(process.execPath), clean['PATH']].join(delimiter)
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
-    env: { ...clean, PATH: path, ...env },
+    env: { ...clean, PATH: path, BUILD_WITHOUT_CHECK: '1', ...env },
     encoding: 'utf8',
     timeout: 110_000,
   })

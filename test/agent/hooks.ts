@@ -88,7 +88,7 @@ t.test('a run that was cut off is made again', async (t) => {
   await sleep(100)
   stopping.abort()
   await running
-  t.ok(performance.now() - started < 10_000, 'and does not hold the end up')
+  t.ok(performance.now() - started < 40_000, 'and does not hold the end up')
   const again = make([], { store })
   await again.begin('two')
   t.ok(again.isDue('two'))
@@ -111,7 +111,7 @@ t.test('one that takes too long is ended, its children with it', async (t) => {
   t.match(pid, /^\d+$/)
   // Nothing, or a zombie that nobody has asked about yet.
   const isGone = () => /^(Z.*)?$/.test(spawnSync('ps', ['-o', 'stat=', '-p', pid], { encoding: 'utf8' }).stdout.trim())
-  for (let tries = 0; tries < 200 && !isGone(); tries++) await sleep(50)
+  for (let tries = 0; tries < 1200 && !isGone(); tries++) await sleep(50)
   t.ok(isGone())
 })
 
@@ -119,14 +119,14 @@ t.test('one that ignores SIGTERM is killed', async (t) => {
   const hooks = make([exec('stubborn', 'trap "" TERM; while :; do sleep 0.1; done')], { timeout: 100 })
   const started = performance.now()
   t.match(await hooks.runAll('x', {}), [{ state: 'failed' }])
-  t.ok(performance.now() - started < 10_000)
+  t.ok(performance.now() - started < 40_000)
 })
 
 t.test('what one leaves in the background holds nothing up', async (t) => {
-  const hooks = make([exec('starts', 'sleep 5 & echo started')])
+  const hooks = make([exec('starts', 'sleep 40 & echo started')])
   const started = performance.now()
   t.match(await hooks.runAll('x', {}), [{ state: 'succeeded', detail: 'started' }])
-  t.ok(performance.now() - started < 4500)
+  t.ok(performance.now() - started < 30_000)
 })
 
 t.test('a signal is sent to the process that the file names', async (t) => {
@@ -137,7 +137,7 @@ t.test('a signal is sent to the process that the file names', async (t) => {
   writeFileSync(file, `${process.pid}\n`)
   const hook: Hook = { name: 'me', kind: 'signal', pidFile: file, signal: 'SIGUSR2' }
   t.match(await make([hook]).runAll('x', {}), [{ state: 'succeeded' }])
-  for (let tries = 0; tries < 40 && got === 0; tries++) await sleep(50)
+  for (let tries = 0; tries < 1200 && got === 0; tries++) await sleep(50)
   t.equal(got, 1)
   for (const text of ['', '0', '-1', '1', 'x']) {
     writeFileSync(file, text)

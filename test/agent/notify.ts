@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { makeNotify } from '../../src/agent/notify.ts'
+import { eventually } from '../support/agent-stream.ts'
 
 t.test('the service manager is told through systemd-notify, each status once', async (t) => {
   const folder = t.testdir()
@@ -13,7 +14,7 @@ t.test('the service manager is told through systemd-notify, each status once', a
   const notify = makeNotify({ NOTIFY_SOCKET: '/run/x', PATH: `${folder}:/usr/bin:/bin` }, (why) => problems.push(why))
   const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').trim().split('\n') : [])
   const until = async (count: number) => {
-    for (let tries = 0; tries < 100 && lines().length < count; tries++) await sleep(20)
+    for (let tries = 0; tries < 3000 && lines().length < count; tries++) await sleep(20)
   }
   notify.status('waiting to join')
   await until(1)
@@ -35,7 +36,7 @@ t.test('without the program it is said once; without a service manager nothing i
   const notify = makeNotify({ NOTIFY_SOCKET: '/run/x', PATH: t.testdir() }, (why) => problems.push(why))
   notify.ready()
   notify.status('a')
-  await sleep(200)
+  t.ok(await eventually(() => problems.length > 0))
   notify.status('b')
   await sleep(100)
   t.equal(problems.length, 1)

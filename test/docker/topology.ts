@@ -50,7 +50,7 @@ t.test('docker/compose.yaml brings up a plane', { skip: skip ?? false }, async (
   const agentWhen = async (presence: string) => {
     for (let tries = 0; ; tries++) {
       const [found] = (await airunner('agent', 'list'))?.items ?? []
-      if (found?.presence === presence || tries === 20) return found
+      if (found?.presence === presence || tries === 120) return found
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
   }

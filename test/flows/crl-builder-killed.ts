@@ -46,7 +46,7 @@ t.test('the server that builds a list is killed in between: another one publishe
   await first.end('SIGKILL')
   const killedAt = Date.now()
   while (!(await fetchCrl(second)).includes(serial)) {
-    if (Date.now() > killedAt + minute) return t.fail('not on the list a minute after the kill')
+    if (Date.now() > killedAt + 2 * minute) return t.fail('not on the list long after the kill')
     await pause(100)
   }
   t.match(await second.program.event('crl_published'), { entries: 1 })

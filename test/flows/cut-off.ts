@@ -34,16 +34,21 @@ for (const [name, keyed, path] of waits) {
     const { csr_pem } = await makeRequest()
     const fallen = plane.clientOf(identity, server)
     t.equal((await fallen.get('/v1/whoami')).status, 200)
-    proxy.decide = (operation) => (operation === 'GetItem' ? { kind: 'slow', milliseconds: 1500 } : { kind: 'pass' })
+    const waiting = Promise.withResolvers<void>()
+    proxy.decide = (operation) => {
+      if (operation !== 'GetItem') return { kind: 'pass' }
+      waiting.resolve()
+      return { kind: 'slow', milliseconds: 2500 }
+    }
     const body = keyed ? { principal_id: 'back-door', type: 'admin' } : { principal_id: 'admin-test', csr_pem }
     const ended = fallen.post(path, body, keyed ? { key: 'k' } : {}).then(
       (answer) => answer.status,
       () => 'cut',
     )
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await waiting.promise
     t.equal((await plane.admin.post('/v1/principals/admin-2/suspend', { reason: 'fallen' })).status, 200)
     t.equal(await ended, 'cut')
-    await new Promise((resolve) => setTimeout(resolve, 3500))
+    await new Promise((resolve) => setTimeout(resolve, 4500))
     t.equal((await plane.admin.get('/v1/audit-events?actor=admin-2')).body.items.length, 0)
     t.same(await findBreaches(plane.store.store), [])
   })

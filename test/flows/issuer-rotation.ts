@@ -237,7 +237,7 @@ t.test(
     await eventually(async () => {
       answer = await step(admin, next.issuer_id, 'activate')
       return servedBy()
-    }, 15_000)
+    })
     t.equal(answer.body.code, 'rotation_not_ready')
     t.same(
       answer.body.stragglers.map(({ kind, id }: Record<string, string>) => `${kind} ${id}`),

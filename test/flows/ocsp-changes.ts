@@ -25,12 +25,12 @@ const statusOnce = async ({ authority, server }: TestPlane, serial: string, at: 
 const statusAt = async (plane: TestPlane, serial: string, at?: RunningServer) => {
   for (let tries = 0; ; tries++) {
     const status = await statusOnce(plane, serial, at)
-    if (status !== tryLater || tries === 20) return status
+    if (status !== tryLater || tries === 600) return status
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
-const until = async (holds: () => Promise<boolean>, patience = 5000): Promise<boolean> => {
+const until = async (holds: () => Promise<boolean>, patience = 60_000): Promise<boolean> => {
   for (const end = Date.now() + patience; Date.now() < end; ) {
     if (await holds()) return true
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -161,10 +161,7 @@ t.test('an agent that is connected and says nothing is stale, and online when it
   // The server's clock goes on to 5 s before the end of its patience, and its lease is renewed.
   shift = 45_000
   t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'online'))
-  t.ok(
-    await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'stale', 14_000),
-    'within 60 s of its last word',
-  )
+  t.ok(await eventually(async () => (await presenceOf(plane, 'worker-1')) === 'stale'), 'a minute after its last word')
   t.notOk(stream.socket.destroyed)
   t.equal((await worker.client.call('PUT', '/v1/agent/status', report)).status, 200)
   t.equal(await presenceOf(plane, 'worker-1'), 'online')

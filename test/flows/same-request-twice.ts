@@ -20,10 +20,14 @@ t.test('of the same request on two servers at once, the loser answers what the w
   for (const [path, body, headers] of requests) {
     // The loser finds no kept answer, and reads what it plans from when the winner is done.
     let reads = 0
-    proxy.decide = (operation) =>
-      operation === 'GetItem' && reads++ > 0 ? { kind: 'slow', milliseconds: 400 } : { kind: 'pass' }
+    const waiting = Promise.withResolvers<void>()
+    proxy.decide = (operation) => {
+      if (operation !== 'GetItem' || reads++ === 0) return { kind: 'pass' }
+      waiting.resolve()
+      return { kind: 'slow', milliseconds: 1500 }
+    }
     const losing = slow.post(path, body, { key: 'k', headers })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await waiting.promise
     const winner = await plane.admin.post(path, body, { key: 'k', headers })
     const loser = await losing
     t.ok(winner.status < 300, JSON.stringify(winner.body))

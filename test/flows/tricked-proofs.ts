@@ -18,7 +18,7 @@ setDefaultCACertificates([...getCACertificates('default'), authority.root_pem])
 
 /** The newest reason in the audit; written in the background. */
 const lastRefusal = async (plane: TestPlane, requestId: string) => {
-  for (let tries = 0; tries < 50; tries++) {
+  for (let tries = 0; tries < 1500; tries++) {
     const { body } = await plane.admin.get('/v1/audit-events?action=join.refuse')
     const found = body.items.find((event: { request_id: string }) => event.request_id === requestId)
     if (found !== undefined) return found

@@ -35,11 +35,11 @@ t.test(
     const Bucket = 'audit-checkpoints'
     const plane = await startPlane(t, { env, auditTimes, flags: { auditBucket: Bucket, auditRetention: '30d' } })
     const settled = async (what: string, holds: () => Promise<boolean> | boolean) => {
-      for (let tries = 0; tries < 200; tries++) {
+      for (let tries = 0; tries < 600; tries++) {
         if (await holds()) return
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
-      throw new Error(`in 20 s it never came to this: ${what}`)
+      throw new Error(`it never came to this: ${what}`)
     }
 
     await settled('the bucket that is not there is told of', () =>
@@ -105,7 +105,7 @@ t.test('a key in KMS signs the checkpoints', skip, async (t) => {
     'there is a key',
   )
   let checkpoint: Checkpoint | undefined
-  for (let tries = 0; checkpoint === undefined && tries < 100; tries++) {
+  for (let tries = 0; checkpoint === undefined && tries < 600; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     checkpoint = (await plane.admin.get('/v1/audit-checkpoints')).body.items[0]
   }

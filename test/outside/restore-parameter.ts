@@ -3,6 +3,7 @@ import t from 'tap'
 import { readRemembered } from '../../src/core/store-epoch.ts'
 import { controlKey } from '../../src/store/schema.ts'
 import { runCli } from '../support/cli.ts'
+import { patiently } from '../support/client.ts'
 import { startMinistack } from '../support/ministack.ts'
 import { layGround } from '../support/processes.ts'
 import { missingTools } from '../support/tools.ts'
@@ -25,16 +26,18 @@ t.test('the Parameter Store remembers the tables', { skip: missingTools('minista
 
   // Two servers at once on tables that nobody has marked.
   const servers = await Promise.all([ground.start([], env), ground.start([], env)])
-  for (const { mtls } of servers) t.equal((await ground.clientOf(ground.admin, mtls).get('/v1/whoami')).status, 200)
+  const whoami = (mtls: string) => patiently(() => ground.clientOf(ground.admin, mtls).get('/v1/whoami'))
+  for (const { mtls } of servers) t.equal((await whoami(mtls)).status, 200, 'let in once both agree')
   const row = { TableName: ground.store.tables.control, Key: controlKey.storeEpoch() }
   const copy = await ground.store.store.get(row)
   t.equal((await remembered())?.epoch, copy?.['epoch'])
   const admin = ground.clientOf(ground.admin, servers[0].mtls)
-  await admin.post('/v1/principals', { principal_id: 'worker-1', type: 'worker' })
-  await admin.post('/v1/principals/worker-1/suspend', { reason: 'a look' })
+  await patiently(() => admin.post('/v1/principals', { principal_id: 'worker-1', type: 'worker' }))
+  const suspended = await patiently(() => admin.post('/v1/principals/worker-1/suspend', { reason: 'a look' }))
+  t.equal(suspended.status, 200)
   // The answer does not wait for it; it takes 2 s at the most.
   let moved = false
-  for (let tries = 0; tries < 100 && !moved; tries++) {
+  for (let tries = 0; tries < 600 && !moved; tries++) {
     moved = ((await remembered())?.number ?? 0) > Number(copy?.['number'])
     if (!moved) await new Promise((wait) => setTimeout(wait, 100))
   }
@@ -61,7 +64,7 @@ t.test('the Parameter Store remembers the tables', { skip: missingTools('minista
   process.env = before
   t.equal(answer.code, 0, answer.stderr)
   let status = 0
-  for (let tries = 0; tries < 100 && status !== 200; tries++) {
+  for (let tries = 0; tries < 600 && status !== 200; tries++) {
     status = (await held.get('/v1/whoami')).status
     if (status !== 200) await new Promise((wait) => setTimeout(wait, 100))
   }

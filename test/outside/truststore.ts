@@ -62,6 +62,7 @@ const startJob = async (t: Test, bucket: string, more: Partial<TruststoreDeps> =
     objects: makeS3ObjectStore({ bucket, endpoint: front.endpoint, region, credentials, budget: 1000 }),
     text: () => text,
     mayWrite: async () => true,
+    letGo: async () => undefined,
     log: { info: write, warn: write },
     lookEvery: 100,
     ...more,
@@ -93,11 +94,11 @@ t.test('what somebody else has written or deleted is put right at the next look'
   const { job } = await startJob(t, bucket)
   job.start()
   const isRight = async () => (await textIn(bucket)) === 'first\n'
-  t.ok(await eventually(isRight, 10_000))
+  t.ok(await eventually(isRight))
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'by hand' }))
-  t.ok(await eventually(isRight, 10_000), 'written')
+  t.ok(await eventually(isRight), 'written')
   await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
-  t.ok(await eventually(isRight, 10_000), 'deleted')
+  t.ok(await eventually(isRight), 'deleted')
 })
 
 t.test(
@@ -136,21 +137,21 @@ for (const [what, break_, reason] of [
     const { job, front, logged, events } = await startJob(t, bucket)
     if (break_) front.mood = break_
     job.start()
-    t.ok(await eventually(() => logged.length > 0, 10_000))
+    t.ok(await eventually(() => logged.length > 0))
     await new Promise((resolve) => setTimeout(resolve, 500))
     t.match(logged, [{ event: 'truststore_failed', reason }])
     t.equal(logged.length, 1)
     if (break_) front.mood = 'open'
     else await makeBucket(bucket)
-    t.ok(await eventually(async () => (await textIn(bucket)) === 'first\n', 15_000), 'written as soon as it can be')
+    t.ok(await eventually(async () => (await textIn(bucket)) === 'first\n'), 'written as soon as it can be')
     t.ok(await eventually(() => events().length === 2))
     t.strictSame(events(), ['truststore_failed', 'truststore_published'])
     front.mood = 'silent'
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'by hand' }))
-    t.ok(await eventually(() => events().length === 3, 10_000), 'another outage is told of again')
+    t.ok(await eventually(() => events().length === 3), 'another outage is told of again')
     const began = performance.now()
     await job.stop()
-    t.ok(performance.now() - began < 5000, 'nobody waits long for it at the end')
+    t.ok(performance.now() - began < 20_000, 'nobody waits long for it at the end')
     await job.changed()
     t.equal(events().length, 3, 'after its end it does nothing')
   })
@@ -170,6 +171,37 @@ t.test('who may not write asks the bucket nothing', async (t) => {
   await job.changed()
   t.equal(await textIn(bucket), 'first\n')
 })
+
+t.test(
+  'who alone does not reach the bucket gives others their turn, and takes it back when none of them has',
+  async (t) => {
+    const bucket = await makeBucket()
+    let owner: string | undefined
+    const take = (name: string) => async () => {
+      owner ??= name
+      return owner === name
+    }
+    const letGo = (name: string) => async () => {
+      if (owner === name) owner = undefined
+    }
+    const one = await startJob(t, bucket, { mayWrite: take('one'), letGo: letGo('one') })
+    const other = await startJob(t, bucket, { mayWrite: take('other'), letGo: letGo('other') })
+    one.front.mood = 'no-write'
+    one.job.start()
+    t.ok(await eventually(() => one.logged.length > 0, 10_000))
+    t.equal(owner, 'one')
+    other.job.start()
+    t.ok(await eventually(async () => (await textIn(bucket)) === 'first\n', 15_000), 'the other one writes it')
+    t.equal(owner, 'other')
+    await other.job.stop()
+    owner = undefined
+    one.front.mood = 'open'
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'by hand' }))
+    t.ok(await eventually(async () => (await textIn(bucket)) === 'first\n', 15_000), 'nobody else is there')
+    t.ok(await eventually(() => one.events().length === 2))
+    t.strictSame(one.events(), ['truststore_failed', 'truststore_published'])
+  },
+)
 
 t.test('one of two servers keeps it as issuers come and go, and openssl verifies clients by it', async (t) => {
   const bucket = await makeBucket()
@@ -192,7 +224,7 @@ t.test('one of two servers keeps it as issuers come and go, and openssl verifies
       )
     }
   const first = authority.env.AIRUNNER_ISSUER_CERT
-  t.ok(await eventually(issuersOf(first), 10_000), 'at the start')
+  t.ok(await eventually(issuersOf(first)), 'at the start')
   const second = await plane.startServer(options)
 
   const dir = t.testdir()
@@ -213,7 +245,7 @@ t.test('one of two servers keeps it as issuers come and go, and openssl verifies
 
   const next = await makeNextIssuer(authority.root, 'next issuer')
   t.equal((await prepare(admin, next)).status, 201)
-  t.ok(await eventually(issuersOf(first, next.pem), 10_000), 'prepared: who relies on it knows it before it signs')
+  t.ok(await eventually(issuersOf(first, next.pem)), 'prepared: who relies on it knows it before it signs')
   for (const server of [plane.server, second]) await giveIssuers(server, authority, [next])
   t.equal((await whenReady(() => step(admin, next.issuer_id, 'activate'))).status, 200)
   const fresh = await plane.enrol('worker-2')
@@ -227,13 +259,14 @@ t.test('one of two servers keeps it as issuers come and go, and openssl verifies
   const removal = { force: true, reason: 'test' }
   const removed = await whenReady(() => step(renewed, authority.issuer.issuer_id, 'remove', removal))
   t.equal(removed.status, 200, removed.body.detail)
-  t.ok(await eventually(issuersOf(next.pem), 10_000), 'a removed one is gone, whatever the configuration says')
+  t.ok(await eventually(issuersOf(next.pem)), 'a removed one is gone, whatever the configuration says')
   t.match(await verify(old.issued.chain_pem), /unable to get local issuer certificate/)
   t.equal(await verify(old.issued.chain_pem, first), 'OK', 'though not for who sends it: docs/truststore.md says so')
   t.equal(await verify(fresh.issued.chain_pem), 'OK')
 
   const publishedBy = (server: typeof second) =>
     server.logged.filter(({ event }) => event === 'truststore_published').length
+  t.ok(await eventually(() => publishedBy(plane.server) >= 3))
   t.equal(publishedBy(plane.server), 3, 'at the start, for the new one, without the old one')
   t.equal(publishedBy(second), 0)
 
@@ -242,7 +275,7 @@ t.test('one of two servers keeps it as issuers come and go, and openssl verifies
   const third = await plane.startServer({ ...options, clock: () => Date.now() + 200_000 })
   await giveIssuers(third, authority, [next])
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'by hand' }))
-  t.ok(await eventually(issuersOf(next.pem), 15_000), 'another one goes on with it')
+  t.ok(await eventually(issuersOf(next.pem)), 'another one goes on with it')
   t.ok(await eventually(() => publishedBy(third) === 1))
 
   front.mood = 'silent'

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import type { AgentLine } from './agent.ts'
+import { compileCache } from './compile-cache.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
 const fromSources = join(root, 'src/cli/main.ts')
@@ -21,7 +22,7 @@ export const startAgentProgram = (
   { node = [], main = fromSources, env = {} }: { node?: string[]; main?: string; env?: Record<string, string> } = {},
 ) => {
   const child = spawn(process.execPath, [...node, main, 'agent', 'run', ...args], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+    env: { PATH: process.env['PATH'] ?? '', ...compileCache, HOME: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: AgentLine[] = []

@@ -21,8 +21,11 @@ export interface AgentStream {
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 
-/** Asks again until `holds`; false when that takes longer than `patience` milliseconds. */
-export const eventually = async (holds: () => boolean | Promise<boolean>, patience = 5000): Promise<boolean> => {
+/**
+ * Asks again until `holds`; false when that takes longer than `patience` milliseconds: as long as it would take where
+ * the machine has other work, for what never comes fails a test all the same.
+ */
+export const eventually = async (holds: () => boolean | Promise<boolean>, patience = 60_000): Promise<boolean> => {
   const until = performance.now() + patience
   while (!(await holds())) {
     if (performance.now() > until) return false
@@ -52,7 +55,7 @@ export const openAgentStream = async (client: Client, instance = 'instance-1'): 
     socket,
     text: () => text,
     of: (event) => all().flatMap(([name, data]) => (name === event ? [data] : [])),
-    event: async (event, nth = 1, patience = 5000) => {
+    event: async (event, nth = 1, patience = 60_000) => {
       await eventually(() => ended || stream.of(event).length >= nth, patience)
       const found = stream.of(event)[nth - 1]
       if (found === undefined) throw new Error(`no ${event}${ended ? ' before the end' : ''}: ${text}`)

@@ -152,7 +152,7 @@ export const patiently = async <T>(act: () => Promise<T>): Promise<T> => {
     try {
       return await act()
     } catch (error) {
-      if (tries === 20 || !/overloaded|timeout/.test(String(error))) throw error
+      if (tries === 100 || !/overloaded|timeout/.test(String(error))) throw error
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
   }

@@ -16,6 +16,7 @@ import { openStore, type Store } from '../../src/store/client.ts'
 import { controlKey, createTables, type Tables } from '../../src/store/schema.ts'
 import { type AwsSpy, startAwsSpy } from './aws-spy.ts'
 import { type CliAnswer, type CliOptions, runCli } from './cli.ts'
+import { compileCache } from './compile-cache.ts'
 import type { Ministack } from './ministack.ts'
 import { storeCredentials } from './store.ts'
 
@@ -143,7 +144,7 @@ export const makeAwsDeployment = async (
   ]
   const startProcess: AwsDeployment['spawn'] = (argv) => {
     const child = spawn(process.execPath, [main, ...argv], {
-      env,
+      env: { ...compileCache, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: home,
     })

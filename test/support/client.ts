@@ -15,7 +15,7 @@ export interface Answer {
 export const patiently = async (ask: () => Promise<Answer>): Promise<Answer> => {
   for (let tries = 0; ; tries++) {
     const answer = await ask()
-    if (answer.status !== 503 || tries === 50) return answer
+    if (answer.status !== 503 || tries === 400) return answer
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
@@ -39,8 +39,11 @@ export const makeRequest = async (key: KeyObject = makeKey()): Promise<{ key: st
   csr_pem: await makeCsr(key, 'ignored'),
 })
 
-/** Speaks to one server over mTLS with one certificate; `address` is `host:port`. */
-export const makeClient = (address: string, root: string, identity?: Identity) => {
+/**
+ * Speaks to one server over mTLS with one certificate; `address` is `host:port`. A server that is too busy has done nothing:
+ * it is asked up to `repeats` times again, which takes half a minute, as every client of ours does.
+ */
+export const makeClient = (address: string, root: string, identity?: Identity, repeats = 300) => {
   const [host = '', port = ''] = address.split(':')
   const tls = {
     host,
@@ -50,7 +53,7 @@ export const makeClient = (address: string, root: string, identity?: Identity) =
     ...(identity && { cert: identity.certificate, key: identity.key }),
   }
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-  const call = (method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> =>
+  const callOnce = (method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body)
       const outgoing = request(
@@ -59,7 +62,7 @@ export const makeClient = (address: string, root: string, identity?: Identity) =
           agent,
           method,
           path,
-          timeout: options.timeout ?? 15_000,
+          timeout: options.timeout ?? 60_000,
           headers: {
             ...(text === undefined
               ? {}
@@ -89,6 +92,13 @@ export const makeClient = (address: string, root: string, identity?: Identity) =
       outgoing.on('error', reject)
       outgoing.end(text)
     })
+  const call: typeof callOnce = async (...asked) => {
+    for (let tries = 0; ; tries++) {
+      const answer = await callOnce(...asked)
+      if (answer.body?.code !== 'overloaded' || tries >= repeats) return answer
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
   return {
     address,
     identity,

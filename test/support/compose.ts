@@ -203,7 +203,7 @@ export const startCompose = async ({ image, scratch, standIns }: ComposeOptions)
   }
   const healthy = async (name: string): Promise<void> => {
     const container = containers.get(name) as Container
-    for (let tries = 0; tries < 60; tries++) {
+    for (let tries = 0; tries < 120; tries++) {
       if (check(name).code === 0) return
       await new Promise((resolve) => setTimeout(resolve, 500))
     }

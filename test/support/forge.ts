@@ -119,6 +119,8 @@ export interface Exchange {
   /** Whether the handshake was finished, as far as the client can tell. */
   secured: boolean
   resumed: boolean
+  /** Of the connection, when there was one. */
+  error?: string
 }
 
 export interface RawOptions {
@@ -145,7 +147,7 @@ export const exchangeRaw = (address: string, request: string, options: RawOption
       ...(identity && { cert: identity.certificate, key: identity.key }),
       ...(session && { session }),
     })
-    const patience = setTimeout(() => socket.destroy(), 5000)
+    const patience = setTimeout(() => socket.destroy(), 30_000)
     socket.on('secureConnect', () => {
       exchange.secured = true
       exchange.resumed = socket.isSessionReused()
@@ -162,6 +164,7 @@ export const exchangeRaw = (address: string, request: string, options: RawOption
       // Of a certificate of the server that is not ours nobody should go on to judge the rest.
       if (error.message.includes('verify')) reject(error)
       exchange.closed = true
+      exchange.error = error.code ?? error.message
     })
     socket.on('close', () => {
       clearTimeout(patience)

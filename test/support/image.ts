@@ -52,6 +52,7 @@ const plainEnv = (path: string): NodeJS.ProcessEnv => ({
     Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|config_local)|^NODE_OPTIONS$/.test(name)),
   ),
   PATH: path,
+  BUILD_WITHOUT_CHECK: '1',
   npm_config_prefer_offline: 'true',
   npm_config_fetch_retries: '1',
   npm_config_fetch_timeout: '20000',

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { compileCache } from './compile-cache.ts'
 
 const main = resolve(import.meta.dirname, '../../src/server/main.ts')
 
@@ -25,7 +26,7 @@ export interface Program {
 /** Starts `rpc-server` with these arguments and this environment, and nothing else of ours. */
 export const startProgram = (args: string[], env: Record<string, string> = {}, cwd?: string): Program => {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    env: { PATH: process.env['PATH'] ?? '', ...compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
   })

@@ -4,6 +4,9 @@ import { cpSync, globSync, mkdirSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
+/** A third of what terraform takes of the CPU is its search for memory to free; here there is enough. */
+const rarelyCollected = { GOGC: '400', GOMEMLIMIT: '1GiB' }
+
 const infra = resolve(import.meta.dirname, '../../infra')
 
 export interface TerraformAnswer {
@@ -30,7 +33,14 @@ const runTerraform = (
   new Promise((done) => {
     const options = {
       cwd,
-      env: { ...process.env, TF_IN_AUTOMATION: '1', TF_INPUT: '0', TF_CLI_ARGS: '-no-color', ...env },
+      env: {
+        ...process.env,
+        TF_IN_AUTOMATION: '1',
+        TF_INPUT: '0',
+        TF_CLI_ARGS: '-no-color',
+        ...rarelyCollected,
+        ...env,
+      },
       timeout: timeoutMs,
       maxBuffer: 64 << 20,
     }
@@ -76,7 +86,10 @@ const startProvider = async (mirror: string): Promise<{ child: ChildProcess; rea
   const folder = join(mirror, home, version, `${platform}_${arch === 'x64' ? 'amd64' : arch}`)
   const binary = readdirSync(folder).find((name) => name.startsWith('terraform-provider-aws'))
   if (binary === undefined) throw new Error(`no provider in ${folder}`)
-  const child = spawn(join(folder, binary), ['-debug'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(join(folder, binary), ['-debug'], {
+    env: { ...process.env, ...rarelyCollected },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   let said = ''
   for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
     said += chunk
