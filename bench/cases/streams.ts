@@ -12,7 +12,7 @@ const collectOften = ['--expose-gc', '--import', 'data:text/javascript,setInterv
 /** Streams are opened in so many parts with rests between them, so that garbage of the openings is not taken for theirs. */
 const parts = 4
 /** Until what the openings left is collected. Milliseconds. */
-const rest = 3000
+const rest = { quick: 1000, full: 3000 }
 
 /** Agents that hold their event stream open and do nothing: what each takes of a server. */
 export const scene: Scene = {
@@ -32,7 +32,7 @@ export const scene: Scene = {
         // The first connections load what every later one shares.
         for (const context of contexts.slice(0, warmUp))
           (await openStreamPatiently(server.mtls, context, 'warm-up')).destroy()
-        await pause(rest)
+        await pause(rest[quick ? 'quick' : 'full'])
         const before = residentOf(server.pid)
         const after: number[] = []
         for (let part = 0; part < parts; part++) {
@@ -42,7 +42,7 @@ export const scene: Scene = {
             socket.once('close', () => cut++)
             open.push(socket)
           })
-          await pause(rest)
+          await pause(rest[quick ? 'quick' : 'full'])
           after.push(residentOf(server.pid))
         }
         const [first = 0, last = 0] = [after[0], after.at(-1)]
