@@ -169,12 +169,13 @@ export const makeDaemon = (deps: DaemonDeps) => {
       serial_number: serialOf(current),
       expires_at: toRfc3339(lifeOf(current).to),
     })
-    work.become(current)
-    self.checkWanted = true
+    // First: whoever is told that this program is ready may read them.
     await state.publish(current).catch((error: unknown) => {
       self.stateProblem = true
       log('state_problem', { why: wordsOf(error) })
     })
+    work.become(current)
+    self.checkWanted = true
   }
 
   /**

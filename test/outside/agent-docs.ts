@@ -83,9 +83,11 @@ t.test('the program of docs/agent.md for Node shows the new certificate after it
   writeFileSync(join(folder, 'app.mjs'), `${program.replaceAll('/var/lib/airunner', directory)}\n${asking}\n`)
   const app = spawn(process.execPath, [join(folder, 'app.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.teardown(() => app.kill('SIGKILL'))
+  const ended = once(app, 'exit').then(([code]) => Promise.reject(new Error(`the program ended with ${code}`)))
+  ended.catch(() => undefined)
   const ask = async (): Promise<string> => {
     app.stdin.write('?')
-    const [answer] = await once(app.stdout, 'data')
+    const [answer] = await Promise.race([once(app.stdout, 'data'), ended])
     return String(answer).trim()
   }
   t.equal(await ask(), issued.certificate.serial_number)
