@@ -1,4 +1,10 @@
-import type { AuthorityRecord, StoredAuthorities, Straggler } from '../../core/authority.ts'
+import {
+  type AuthorityRecord,
+  type IssuerState,
+  type StoredAuthorities,
+  type Straggler,
+  stateOf,
+} from '../../core/authority.ts'
 import { ControlError } from '../../core/errors.ts'
 import type { Issuer } from '../../pki/issuer.ts'
 import type { TrustBundle } from '../../pki/trust.ts'
@@ -69,6 +75,23 @@ export const recordOf = (stored: StoredAuthorities, trust: Trust, issuerId: stri
       'there is no issuer of this id: prepare it first (roots come from the configuration of the servers alone)',
     )
   return unwritten(configured)
+}
+
+/**
+ * An issuer that is to be taken out of use, and which one signs: by the registry, and by the configuration of this server as
+ * long as that says nothing. Throws `invalid_transition` when it is the one that signs.
+ */
+export const withoutOffice = (
+  stored: StoredAuthorities,
+  trust: Trust,
+  issuerId: string,
+): { read: AuthorityRecord; signing: string | undefined; state: IssuerState } => {
+  const read = recordOf(stored, trust, issuerId)
+  const signing = stored.active?.issuer_id ?? trust.active?.issuer.issuer_id
+  const state = stateOf(read, signing)
+  if (issuerId === signing || state === 'active')
+    throw new ControlError('invalid_transition', 'the issuer signs now: activate another one first')
+  return { read, signing, state }
 }
 
 /** The writes that make one record of another, and no other change of issuers at the same time. */

@@ -1,4 +1,4 @@
-import { type AuthorityRecord, stateOf } from '../../core/authority.ts'
+import type { AuthorityRecord } from '../../core/authority.ts'
 import { ControlError } from '../../core/errors.ts'
 import { hour, second } from '../../core/time.ts'
 import { writeTimeout } from '../../store/client.ts'
@@ -13,7 +13,7 @@ import {
   forcedBy,
   namedStragglers,
   notReady,
-  recordOf,
+  withoutOffice,
   writesOf,
 } from './deps.ts'
 import { renderIssuer } from './render.ts'
@@ -92,13 +92,9 @@ export const makeRemoveAuthority = (deps: RemoveAuthorityDeps) => {
       exclusive,
       plan: async () => {
         const stored = await registry.authorities.read()
-        const { roots, active } = trust()
-        const read = recordOf(stored, trust(), issuerId)
-        const signing = stored.active?.issuer_id ?? active?.issuer.issuer_id
-        const state = issuerId === signing ? 'active' : stateOf(read, signing)
+        const { roots } = trust()
+        const { read, signing, state } = withoutOffice(stored, trust(), issuerId)
         if (state === 'removed') return { unchanged: renderIssuer(read, signing, roots) }
-        if (state === 'active')
-          throw new ControlError('invalid_transition', 'the issuer signs now: activate another one first')
         const now = clock()
         // 1. Who would be locked out. Nothing is written.
         const leases = await registry.leases.all()

@@ -1,9 +1,9 @@
-import { type AuthorityRecord, stateOf } from '../../core/authority.ts'
+import type { AuthorityRecord } from '../../core/authority.ts'
 import { ControlError } from '../../core/errors.ts'
 import { hour, second } from '../../core/time.ts'
 import type { Authority, RetireAuthority } from '../../wire/authorities.ts'
 import type { CallerRequest } from '../request.ts'
-import { type AuthorityDeps, demandReason, exclusive, forcedBy, notReady, recordOf, writesOf } from './deps.ts'
+import { type AuthorityDeps, demandReason, exclusive, forcedBy, notReady, withoutOffice, writesOf } from './deps.ts'
 import { renderIssuer } from './render.ts'
 import { demandUnused, unawareServers } from './stragglers.ts'
 
@@ -23,13 +23,9 @@ export const makeRetireAuthority =
       exclusive,
       plan: async () => {
         const stored = await registry.authorities.read()
-        const { roots, active } = trust()
-        const read = recordOf(stored, trust(), issuerId)
-        const signing = stored.active?.issuer_id ?? active?.issuer.issuer_id
-        const state = issuerId === signing ? 'active' : stateOf(read, signing)
+        const { roots } = trust()
+        const { read, signing, state } = withoutOffice(stored, trust(), issuerId)
         if (state === 'retired') return { unchanged: renderIssuer(read, signing, roots) }
-        if (state === 'active')
-          throw new ControlError('invalid_transition', 'the issuer signs now: activate another one first')
         if (state === 'removed') throw new ControlError('invalid_transition', 'the issuer is removed')
         const now = clock()
         const leases = await registry.leases.all()
