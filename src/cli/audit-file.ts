@@ -1,7 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { fileError, fileMode, readText, syncDirectory } from '../client/files.ts'
+import { fileMode, readText, writeFileAtomic } from '../client/files.ts'
 import type { Checkpoint } from '../core/audit-chain.ts'
 import { isCheckpoint } from '../core/audit-lines.ts'
 import { makeVerifier, type VerifyResult } from '../core/audit-verify.ts'
@@ -13,31 +11,20 @@ const longestLine = 1 << 20
 /** Characters that are gathered before they are written. */
 const chunk = 1 << 18
 
-/** Writes lines as they come under another name, and gives the file its own when it is whole. Owner alone. */
-export const writeLines = async (path: string, lines: AsyncIterable<string>): Promise<void> => {
-  const temporary = `${path}.${process.pid}.tmp`
-  try {
-    const file = await open(temporary, 'wx', fileMode.secret)
-    try {
-      let text = ''
-      for await (const line of lines) {
-        text += `${line}\n`
-        if (text.length < chunk) continue
-        await file.write(text)
-        text = ''
-      }
-      await file.write(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-    await syncDirectory(dirname(path))
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw (error as NodeJS.ErrnoException).syscall === undefined ? error : fileError(`cannot write ${path}`, error)
+async function* inChunks(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let text = ''
+  for await (const line of lines) {
+    text += `${line}\n`
+    if (text.length < chunk) continue
+    yield text
+    text = ''
   }
+  yield text
 }
+
+/** Writes lines as they come under another name, and gives the file its own when it is whole. Owner alone. */
+export const writeLines = (path: string, lines: AsyncIterable<string>): Promise<void> =>
+  writeFileAtomic(path, inChunks(lines), fileMode.secret)
 
 /** A public key, SubjectPublicKeyInfo DER; of a private one its public half. */
 export const readAuditKey = async (path: string): Promise<Buffer> => {

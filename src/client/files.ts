@@ -91,8 +91,15 @@ export const syncDirectory = async (path: string): Promise<void> => {
   }
 }
 
-/** Writes all of a file under a temporary name, flushes it, and renames it: readers see the old text or the new one. */
-export const writeFileAtomic = async (path: string, text: string | Uint8Array, mode: number): Promise<void> => {
+/**
+ * Writes all of a file under a temporary name, flushes it, and renames it: readers see the old text or the new one. What a
+ * `text` that comes in parts throws itself is thrown on.
+ */
+export const writeFileAtomic = async (
+  path: string,
+  text: string | Uint8Array | AsyncIterable<string>,
+  mode: number,
+): Promise<void> => {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
     const handle = await open(temporary, 'wx', mode)
@@ -106,7 +113,7 @@ export const writeFileAtomic = async (path: string, text: string | Uint8Array, m
     await syncDirectory(dirname(path))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw fileError(`cannot write ${path}`, error)
+    throw (error as NodeJS.ErrnoException).syscall === undefined ? error : fileError(`cannot write ${path}`, error)
   }
 }
 
