@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { temporaryFolder } from '../support/leavings.ts'
 import { startProcess, untilAnswers } from '../support/process.ts'
 import type { Peer } from './contender.ts'

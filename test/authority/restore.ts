@@ -6,9 +6,9 @@ import type { ExportedEvent } from '../../src/core/exported-event.ts'
 import { timeOrderedId } from '../../src/core/ids.ts'
 import { controlKey } from '../../src/store/schema.ts'
 import { findBreaches } from '../support/checker.ts'
-import { makeNextIssuer } from '../support/next-issuer.ts'
 import { startPlane, type TestPlane } from '../support/plane.ts'
 import { openTestRegistry } from '../support/registry.ts'
+import { makeNextIssuer } from '../support/rotation.ts'
 
 let clock = Date.now()
 const event = (
@@ -191,7 +191,7 @@ t.test('mass revocations, issuers, join rules, and the last admin', async (t) =>
 t.test('a rotation is gone through again, as far as the tables know its issuers', async (t) => {
   const { plane, confirm, registry } = await start(t)
   const old = plane.authority.issuer.issuer_id
-  const next = await makeNextIssuer(plane.authority)
+  const next = await makeNextIssuer(plane.authority.root, 'next issuer')
   const row = async (id: string) => {
     const { issuers, active } = await registry.authorities.read()
     return [issuers.find((one) => one.issuer_id === id)?.state, active?.issuer_id === id]

@@ -2,12 +2,12 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
-import { makeNextIssuer } from '../support/next-issuer.ts'
+import { freePort } from '../support/free-port.ts'
 import { startPlane } from '../support/plane.ts'
+import { makeNextIssuer } from '../support/rotation.ts'
 import { missingTools, runTool } from '../support/tools.ts'
 
 /** Runs a program of this machine; its output, both streams. */
@@ -23,15 +23,6 @@ const notInstalled = (program: string): string | false => {
   const reason = `${program} is not on this machine`
   console.error(`SKIPPED: ${reason}`)
   return reason
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** A plane with a good and a revoked certificate, and what others need to ask about them as files. */
@@ -120,7 +111,7 @@ t.test('ocsptool of GnuTLS takes our word', { skip: notInstalled('ocsptool') }, 
 
 t.test('two issuers: each is answered for by a responder of its own', { skip: notInstalled('openssl') }, async (t) => {
   const { server, authority } = plane
-  const next = await makeNextIssuer(authority)
+  const next = await makeNextIssuer(authority.root, 'next issuer')
   const { AIRUNNER_ISSUER_CERT, AIRUNNER_ISSUER_KEY } = authority.env
   server.env['AIRUNNER_ISSUER_CERT'] = next.pem + AIRUNNER_ISSUER_CERT
   server.env['AIRUNNER_ISSUER_KEY'] = next.key_pem + AIRUNNER_ISSUER_KEY

@@ -1,37 +1,13 @@
 import { once } from 'node:events'
-import { createServer, get } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { get } from 'node:http'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { makeAuthority } from '../support/authority.ts'
+import { freePort } from '../support/free-port.ts'
 import { startProgram } from '../support/program.ts'
+import { startSlowStore } from '../support/slow-store.ts'
 
 const authority = await makeAuthority()
-
-/** A store that takes its time with each answer, which is no: a start waits for it. */
-const startSlowStore = async (t: Test, milliseconds: number): Promise<string> => {
-  const server = createServer((_request, response) => {
-    setTimeout(() => {
-      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' })
-      response.end('{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","message":"no"}')
-    }, milliseconds)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
-}
 
 const probe = (port: number, path: string): Promise<[number | undefined, string]> =>
   new Promise((done, failed) => {

@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -14,6 +13,7 @@ import { certificatePem } from '../../src/pki/pem.ts'
 import { newSerialNumber } from '../../src/pki/serial.ts'
 import { makeAuthority } from '../support/authority.ts'
 import { startProgram } from '../support/program.ts'
+import { startSlowStore } from '../support/slow-store.ts'
 
 const authority = await makeAuthority()
 const tables = {
@@ -29,23 +29,6 @@ const noStore = {
   AWS_SECRET_ACCESS_KEY: 'local',
 }
 const free = ['mtls', 'enroll', 'health', 'pki', 'metrics'].map((name) => `--${name}-listen=127.0.0.1:0`)
-
-/** A store that says no, but takes its time: requests that ask it are in flight for so long. */
-const startSlowStore = async (t: Test, milliseconds: number): Promise<string> => {
-  const server = createServer((_request, response) => {
-    setTimeout(() => {
-      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' })
-      response.end('{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","message":"no"}')
-    }, milliseconds)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** A client certificate with the signature of our issuer; no row has it. */
 const makeIdentity = async () => {

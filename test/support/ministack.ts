@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { freePort } from './free-port.ts'
 
 const program = resolve(import.meta.dirname, '../../.tools/bin/ministack')
 /** Milliseconds. */
@@ -20,15 +20,6 @@ export interface Ministack {
   output(): string
   /** Ends it, and all that it started. */
   stop(): Promise<void>
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 // A runner that gives up kills the test, which then can end nothing, and this group is not the test's. So this shell ends

@@ -1,15 +1,13 @@
-import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { createIssuer, createRoot } from '../../src/pki/ca.ts'
 import { issuerIdOf } from '../../src/pki/issuer.ts'
-import { spkiOf } from '../../src/pki/keys.ts'
+import { privateKeyPem, spkiOf } from '../../src/pki/keys.ts'
 import { makeLocalSigner } from '../../src/pki/local-signer.ts'
 import type { Authority } from './authority.ts'
 import type { Answer, Client } from './client.ts'
 import type { RunningServer } from './plane.ts'
 
 type Root = Authority['root']
-
-const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 /** Another issuer, as an administrator makes one: its certificate, and its key for the servers. */
 export const makeNextIssuer = async (
@@ -21,7 +19,7 @@ export const makeNextIssuer = async (
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const now = Date.now()
   const { pem } = await createIssuer({ root, publicKey, common_name, usage, now, ...(validity && { validity }) })
-  return { issuer_id: issuerIdOf(spkiOf(publicKey)), pem, key_pem: pemOf(privateKey), privateKey }
+  return { issuer_id: issuerIdOf(spkiOf(publicKey)), pem, key_pem: privateKeyPem(privateKey), privateKey }
 }
 export type NextIssuer = Awaited<ReturnType<typeof makeNextIssuer>>
 
